@@ -25,6 +25,8 @@ _OF_ITSELF = (
     *("ec2:CreateNetworkInterfacePermission", "logs:PutRetentionPolicy", "ecr:BatchImportUpstreamImage"),
     *("kinesis:SubscribeToShard", "logs:StartQuery", "logs:StopQuery", "iam:Generate*"),
 )
+_OWN_CONFIGURATION = "arn:aws:ssm:*:*:parameter/AmazonCloudWatch-*"
+"""What AWS's agent for metrics is told to collect."""
 
 
 def policies() -> dict[str, Any]:
@@ -52,9 +54,8 @@ def _counting(document: Any) -> Iterator[str | None]:
             if not any(contains(each.lower(), action) for each in (*HARMLESS, *_OF_ITSELF)):
                 yield None
             if any(overlap(each.lower(), action) for each in (*CONTENTS, *CREDENTIALS, *PARAMETERS)):
-                yield from (
-                    f"{action}@{each}" if each != "*" else action for each in as_list(statement.get("Resource", "*"))
-                )
+                resources = [each for each in as_list(statement.get("Resource", "*")) if each != _OWN_CONFIGURATION]
+                yield from (action if each == "*" else f"{action}@{each}" for each in resources)
 
 
 if __name__ == "__main__":

@@ -172,7 +172,9 @@ def _record(prepared: _Prepared, baseline: Release) -> Record:
     record.not_rehearsed += unreached(config) if config is not None else []
     record.unsafe = [*delivery.unsafe, *delivery.pipeline.unsafe]
     try:
-        record.unsafe += weakened(delivery_of(baseline).pipeline, delivery.pipeline)
+        makefile = candidate.sources / "Makefile"
+        targets = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""
+        record.unsafe += weakened(delivery_of(baseline).pipeline, delivery.pipeline, makefile=targets)
     except NovaError:  # its workflow or its nova.toml is older than this code: its assembly is not
         record.unsafe += weakened(baseline.pipeline(), candidate.pipeline())
     record.real_time = prepared.options.real_time

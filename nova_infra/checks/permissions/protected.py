@@ -260,7 +260,8 @@ def _buckets(pipeline: Mapping[str, Any]) -> list[str]:
         location = pattern_of(store.get("Location", {}))
         logical_id = re.fullmatch(r"\$\{(\w+)\}", location)
         if logical_id:
-            found |= {location: None, f"arn:aws:s3:::*-{logical_id[1].lower()}-*": None}
+            arns = (f"arn:aws:s3:::{location}", f"arn:aws:s3:::*-{logical_id[1].lower()}-*")
+            found |= dict.fromkeys((location, *arns))
         elif location != "*":
             found[f"arn:aws:s3:::{location}"] = None
     return list(found)

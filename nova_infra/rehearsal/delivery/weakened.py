@@ -10,22 +10,22 @@ from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction
 _UNNAMED = re.compile(r": \d+$")
 
 
-_MAKES = re.compile(r"\bmake((?:[ \t]+[\w=./$\"'{}-]+)+)")
+_MAKES = re.compile(r"\bmake((?:[ \t]+[\w=./$\"'{}()-]+)+)")
 _CHECK = re.compile(r"(?:unit-?)?tests?|check|audit|lint|types|integration|e2e|verify|preflight|gate")
-_ANOTHER = re.compile(r"\b(?:pytest|tox|nox|npm|python[\d.]*|(?:ba)?sh)\b|(?:^|\s)\.?/|scripts/")
-"""What may do the same as a target of make that is gone."""
+_CHECKS_NOTHING = {"make", "echo", "printf", "true", ":", "cd", "export", "set", "exit", "date"}
 
 
-def weakened(before: Pipeline, after: Pipeline) -> list[str]:
+def weakened(before: Pipeline, after: Pipeline, *, makefile: str = "") -> list[str]:
     """What used to stop bad releases and no longer does, a clause each.
 
     Args:
         after: The pipeline that the release brings; it updates itself before it deploys anything else.
+        makefile: The release's Makefile.
     """
-    return list(_weakened(before, after))
+    return list(_weakened(before, after, makefile))
 
 
-def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
+def _weakened(before: Pipeline, after: Pipeline, makefile: str) -> Iterator[str]:
     said: set[str] = set()
     for stage in after.stages:
         earlier = next((each for each in before.stages if each.name == stage.name), None)
@@ -42,25 +42,39 @@ def _weakened(before: Pipeline, after: Pipeline) -> Iterator[str]:
         first_checks = [each for each in first_checks if each not in _tests(earlier)]
         if checks := _lost(first_checks, [each for each in stage.actions if isinstance(each, BuildAction)]):
             yield f"{stage.name} is deployed without {listed(checks, 3)}"
-        targets = sorted(_targets_lost([*first, earlier], [*now, stage]) - said)
+        targets = sorted(_targets_lost([*first, earlier], [*now, stage], makefile) - said)
         said |= {*targets}
         if targets and not tests and not checks:
             yield f"nothing runs make {listed(targets, 3)} any more before {stage.name} or after it"
 
 
-def _targets_lost(before: list[Stage], after: list[Stage]) -> set[str]:
-    """Checks that make ran, and nothing runs now, unless another program may do the same."""
-    scripts = [
-        [line for stage in stages for each in stage.actions if isinstance(each, BuildAction) for line in each.commands]
+def _targets_lost(before: list[Stage], after: list[Stage], makefile: str) -> set[str]:
+    """Checks that make ran, and nothing runs now. In doubt none: another program or target may do the same."""
+    then, now = (
+        [
+            line.strip()
+            for stage in stages
+            for each in stage.actions
+            if isinstance(each, BuildAction)
+            for script in each.commands
+            for line in re.split(r"\n|&&|\|\||;", script.replace("\\\n", " "))
+        ]
         for stages in (before, after)
-    ]
-    if any(_ANOTHER.search(line) for line in scripts[1] if line not in scripts[0]):
+    )
+    new = [line.split() for line in now if line and line not in then]
+    if any(words[0] not in _CHECKS_NOTHING for words in new):
         return set()
-    ran = [
-        {word for line in lines for found in _MAKES.findall(line) for word in found.split() if _CHECK.fullmatch(word)}
-        for lines in scripts
-    ]
-    return ran[0] - ran[1]
+    ran, runs = (
+        {word for line in lines for found in _MAKES.findall(line) for word in found.split()} for lines in (then, now)
+    )
+    lost = {word for word in ran - runs if _CHECK.fullmatch(word)}
+    for target in (word for word in runs - ran if "=" not in word):
+        rule = re.search(rf"^{re.escape(target)}[ \t]*:([^\n#]*)[^\n]*((?:\n\t[^\n]*)*)", makefile, re.MULTILINE)
+        if rule is None or "$" in target:
+            return set()
+        made = {*rule[1].split(), *re.findall(r"make\)?(?:[ \t]+-\S+)*[ \t]+([\w-]+)", rule[2], re.IGNORECASE)}
+        lost -= {each for each in lost if each in made or target.startswith(each)}
+    return lost
 
 
 def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:

@@ -27,7 +27,7 @@ DRILLED_ELSEWHERE_SECONDS = 1.0
 SPARE_STOP_SECONDS = 1.0
 SILENT = "it printed nothing"
 _LINE_LENGTH = 240
-_LAST_LINES = 30
+_LAST_LINES = 60
 SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for one
 
 

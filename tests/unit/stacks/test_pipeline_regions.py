@@ -57,6 +57,12 @@ def test_copies_of_artifacts_expire_with_the_artifacts(made: Assembly) -> None:
     assert 90 in kept(STACK)
 
 
+def test_copies_outlive_their_stack_unless_they_were_never_made(made: Assembly) -> None:
+    [far] = [name for name in made.templates if "-support-" in name]
+    [bucket] = made.resources(far, "AWS::S3::Bucket").values()
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
 def test_what_deploys_there_before_an_approval_reads_the_copies_and_changes_none(made: Assembly) -> None:
     [text] = [json.dumps(made.template(name)) for name in made.templates if "-support-" in name]
     before = frozenset({"111111111111"})

@@ -20,7 +20,7 @@ _TAKING = ("sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity")
 # What a step of the pipeline may not do either, where an environment is in the pipeline's account.
 _DELIVERING = ("codepipeline:*", "codebuild:*", "codeconnections:*", "codestar-connections:*", "ecr:*", "signer:*")
 _TASKS = "ecs-tasks"
-# Services that run what a role's owner has written, or call what he names; others take no role but one that is named.
+# Services that run what a role's owner has written, or call what he names; the others only do what they are for.
 _RUNNING = (
     *(_TASKS, "lambda", "states", "codebuild", "ec2", "batch", "glue", "sagemaker", "tasks.apprunner", "pods.eks"),
     *("scheduler", "pipes", "ssm"),
@@ -41,6 +41,9 @@ _SEARCH_DOMAINS = ("AWS::OpenSearchService::Domain", "AWS::Elasticsearch::Domain
 _NAMED_FREELY = re.compile(
     r"(?i).*policy(documents?|text)?|policies|environment(variables)?|statement|tags|.*description|value|dashboardbody"
 )
+_JUDGED_BY_WHAT_THEY_ALLOW = (
+    *("AWS::IAM::", "AWS::Lambda::Permission", "AWS::Lambda::LayerVersionPermission", "AWS::Events::EventBusPolicy"),
+)
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
 # CDK's stack with the artifacts for another region: what deploys there reads them, as it does in the pipeline's region.
 _COPIES = "CrossRegionCodePipelineReplicationBucket"
@@ -55,10 +58,11 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
     beyond = template.beyond - {template.account}
     unknown = "may be behind the approval, as the stack's own account is not known: give it in env"
     for logical_id, role in template.of_type(ROLE) if template.beyond else ():
+        if not _runs(role, _RUNNING, others=True):
+            continue
         statements = attached.statements(logical_id)
         name = pattern_of(role.get("RoleName", "")) or logical_id
-        taking = _TAKING if _runs(role, _RUNNING, others=True) else ()
-        for statement, action, resource in _beyond(statements, beyond, taking):
+        for statement, action, resource in _beyond(statements, beyond):
             is_sure = template.account is not None or account_of(resource) in beyond
             where = "behind the approval" if is_sure else unknown
             yield _finding(statement.policy, f"{name} may {action} on {resource}: {where}")
@@ -87,12 +91,10 @@ def _counting(statement: Statement) -> Iterator[str]:
     yield from statement.actions_within((*CONTENTS, *CREDENTIALS))
 
 
-def _beyond(
-    statements: list[Statement], beyond: frozenset[str], takes: Sequence[str]
-) -> Iterator[tuple[Statement, str, str]]:
+def _beyond(statements: list[Statement], beyond: frozenset[str]) -> Iterator[tuple[Statement, str, str]]:
     roles = [f"arn:aws:iam::{account}:role/*" for account in sorted(beyond)]
     for statement in statements:
-        counting, taking = dict.fromkeys(_counting(statement)), dict.fromkeys(statement.actions_within(takes))
+        counting, taking = dict.fromkeys(_counting(statement)), dict.fromkeys(statement.actions_within(_TAKING))
         resources = statement.resources_within(["*"]) if statement.not_resources else statement.resources
         for resource in resources:
             named = any(_names(resource, each) for each in beyond)
@@ -157,12 +159,15 @@ def _named(template: Template) -> Iterator[tuple[str, str, str]]:
     """Where a resource names an account of an earlier environment: by which property, and which account."""
     earlier = template.before - {template.account}
     for logical_id, resource in template.resources.items() if earlier else ():
-        if resource["Type"].startswith("AWS::IAM::"):
+        properties = resource.get("Properties", {})
+        if resource["Type"].startswith(_JUDGED_BY_WHAT_THEY_ALLOW):
             continue
-        for key, value in resource.get("Properties", {}).items():
-            texts = " ".join(_texts({key: value}))
-            for account in sorted(each for each in earlier if re.search(rf"(?<!\d){each}(?!\d)", texts)):
-                yield logical_id, key, account
+        for key, value in properties.items():
+            texts = list(_texts({key: value}))
+            for account in sorted(earlier):
+                # Whose it is, in an ARN, a URL or a registry, and not a part of a name that somebody made up.
+                if any(re.search(rf"(?:^|[:/]){account}(?:$|[:/]|\.dkr\.)", each) for each in texts):
+                    yield logical_id, key, account
 
 
 def _texts(value: Any) -> Iterator[str]:

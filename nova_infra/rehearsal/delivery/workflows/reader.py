@@ -290,7 +290,8 @@ class _WorkflowReader:
 
     def _why_never(self, job: WorkflowJob) -> str:
         """Why GitHub never starts a job that it does not skip; empty if it does."""
-        builds = any(IMAGES.search(each) for each in job.scripts()) and not _ENGINE.search(str(job.content))
+        builds = any(IMAGES.search(each.commands) for each in self._run.steps_of(job))
+        builds = builds and not _ENGINE.search(str(job.content))
         own, whole = (self._run.group(job, each.get("concurrency"), 1) for each in (job.content, self._content))
         if own and own == whole:
             return f"GitHub cancels it: its concurrency group {own!r} is the whole workflow's, which it would wait for"

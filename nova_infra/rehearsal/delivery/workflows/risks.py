@@ -13,7 +13,8 @@ from nova_infra.rehearsal.delivery.workflows.language.values import as_text, is_
 _SWITCHES_OFF = {
     "PYTEST_ADDOPTS": re.compile(r"--co(?:llect-only)?\b"),
     "MAKEFLAGS": re.compile(
-        r"(?:^|\s)(?:-?[a-z]*[inqt][a-z]*|--(?:dry-run|just-print|recon|ignore-errors|touch|question))(?!\S)"
+        r"(?:^[a-z]*[inqt]|(?:^|\s)-(?![a-z]*[fjlo])[a-z]*[inqt])[a-z]*(?!\S)"
+        r"|(?:^|\s)--(?:dry-run|just-print|recon|ignore-errors|touch|question)(?!\S)"
     ),
 }
 """What makes a check that runs nothing, or whose failure counts for nothing."""

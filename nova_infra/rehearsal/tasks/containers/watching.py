@@ -12,7 +12,7 @@ _LOOKS = 20
 _KILLED = 137
 _FULL = 0.97
 _POLL_SECONDS = 0.05
-_LOG_LINES = "20"
+_LOG_LINES = "60"
 
 
 async def until_gone(pid: int, engine: Engine, name: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers.exhaustive import one_of_each
-from helpers.small_pipeline import allow, grant, small_pipeline
+from helpers.small_pipeline import allow, grant, put, small_pipeline
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.rule import Template
 
@@ -51,3 +51,24 @@ def test_what_changes_something_or_gives_credentials_is_a_way(action: str) -> No
 @pytest.mark.parametrize("action", one_of_each(LOOKING))
 def test_what_only_looks_or_sends_data_is_no_way(action: str) -> None:
     assert found(action) == []
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {"Fn::Sub": "${Bucket.Arn}/*"},
+        {"Fn::Sub": "arn:aws:s3:::${Bucket}/*"},
+        {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":s3:::", {"Ref": "Bucket"}, "/*"]]},
+        "arn:aws:s3:::pipeline-bucket-1a2b3c/*",
+    ],
+    ids=str,
+)
+def test_the_artifacts_are_theirs_however_their_bucket_is_named(objects: object) -> None:
+    template = small_pipeline()
+    grant(template, allow("s3:PutObject", objects))
+    said = [each.detail for each in production_out_of_reach(Template(template["Resources"]))]
+    assert any(each.endswith(": the artifacts that await the approval") for each in said)
+    other = small_pipeline()
+    put(other, "Reports", "AWS::S3::Bucket")
+    grant(other, allow("s3:PutObject", {"Fn::Sub": "arn:aws:s3:::${Reports}/*"}))
+    assert not list(production_out_of_reach(Template(other["Resources"])))

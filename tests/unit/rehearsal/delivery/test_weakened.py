@@ -21,6 +21,17 @@ def deploy(name: str) -> Stage:
     return Stage(name, (DeployAction("Deploy", 2, name, f"{name}.json", None), a_test("Integration", 3)))
 
 
+MAKEFILE = """
+lint: setup ## Style
+\t@ruff check .
+none:
+\t@true
+ci: setup check ## All
+all:
+\t@$(MAKE) --no-print-directory check
+tests: setup
+\t@pytest
+"""
 APPROVE = Stage("Approve", (ApprovalAction("Approve", 1),))
 DEV, QA, LIVE = map(deploy, ("Dev", "Qa", "Live"))
 UNTESTED = Stage("Dev", (DEV.actions[0], a_test("Integration", 1)))
@@ -59,11 +70,19 @@ def test_a_step_without_a_name_is_known_by_its_commands() -> None:
     ("place", "before", "after", "gone"),
     [
         ("Build", "make check", "make lint", "check"),
-        ("Build", "make check", "make check-nothing", "check"),
+        ("Build", "make check", "make none", "check"),
         ("Build", "make setup audit\nmake check", "make setup", "audit, check"),
         ("Dev", "make verify ENVIRONMENT=dev", "echo verify", "verify"),
         ("Build", "make check", "make clean check", ""),
+        ("Build", "make check", "make \\\n check", ""),
+        ("Build", "make check", "make ci", ""),
+        ("Build", "make check", "make all", ""),
+        ("Build", "make check", "make elsewhere", ""),
+        ("Build", "make test", "make tests", ""),
+        ("Build", "make test", "make $TARGETS", ""),
         ("Build", "make check", "pytest tests", ""),
+        ("Build", "make lint", "uv run ruff check", ""),
+        ("Build", "make test", "docker compose run web test", ""),
         ("Build", "make check", "scripts/check.sh", ""),
         ("Build", "make docs", "make lint", ""),
     ],
@@ -77,4 +96,4 @@ def test_a_check_that_makes_way_for_another_command_under_its_name_is_missed(
         return Pipeline("p", (build, Stage("Dev", (*DEV.actions, *more)), QA))
 
     said = [f"nothing runs make {gone} any more before Dev or after it"] if gone else []
-    assert weakened(delivery(before), delivery(after)) == said
+    assert weakened(delivery(before), delivery(after), makefile=MAKEFILE) == said

@@ -57,6 +57,8 @@ def test_of_what_a_program_printed_last_the_line_counts_that_says_why() -> None:
         "Node.js v24.19.0",
     ]
     assert base.last_words(node) == "Error: EROFS: read-only file system"
+    taken = "Error: listen EADDRINUSE: address already in use :::8080"
+    assert base.last_words([taken, *["    at Module.load (node:internal/modules/cjs/loader)"] * 40, node[-1]]) == taken
     assert base.last_words(["starts", "cannot find my model", ""]) == "cannot find my model"
     assert base.last_words([]) == base.SILENT
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nova_infra.operations.changes.template_values import value_at
 from nova_infra.operations.planner.model import StackKey
 
 Scope = Literal["region", "account", "world"]
@@ -19,7 +20,8 @@ class Identity:
     """What makes a resource of a type unique.
 
     Attributes:
-        properties: The properties that it consists of; where the first is not set, AWS makes a name.
+        properties: Paths, with slashes, of what it consists of; where the first is not set, AWS makes a name. What
+            stands at one of two places has the same last part in both.
         scope: Where it has to be unique.
         kind: Types with the same kind share their names; the type itself where it is empty.
         named: Whether it is a name somebody chose, so that a replacement would need another one.
@@ -90,7 +92,7 @@ IDENTITIES: dict[str, Identity] = {
     "AWS::SecretsManager::Secret": Identity(("Name",)),
     "AWS::ServiceDiscovery::HttpNamespace": Identity(("Name",)),
     "AWS::ServiceDiscovery::PrivateDnsNamespace": Identity(("Name", "Vpc")),
-    "AWS::ServiceDiscovery::Service": Identity(("Name", "NamespaceId")),
+    "AWS::ServiceDiscovery::Service": Identity(("Name", "NamespaceId", "DnsConfig/NamespaceId")),
     "AWS::SNS::Topic": Identity(("TopicName",)),
     "AWS::SQS::Queue": Identity(("QueueName",)),
     "AWS::SSM::Parameter": Identity(("Name",)),
@@ -108,5 +110,8 @@ def identity(resource: Mapping[str, Any], key: StackKey, meaning: Callable[[Any]
     if known is None or not isinstance(properties, Mapping) or known.properties[0] not in properties:
         return None
     place = {"region": key[:2], "account": key[:1], "world": ()}[known.scope]
-    values = [meaning(properties.get(name, "")).rstrip(".") for name in known.properties]
+    stated = {path: value_at(properties, path) for path in known.properties}
+    # Cloud Map takes a namespace at either of two places, and CDK writes it to both.
+    by_name = {path.rpartition("/")[2]: value for path, value in reversed(stated.items()) if value is not None}
+    values = [meaning(by_name.get(path, "")).rstrip(".") for path in known.properties if "/" not in path]
     return " ".join([known.kind or resource["Type"], *place, *values])

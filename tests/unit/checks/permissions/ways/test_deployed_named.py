@@ -22,6 +22,7 @@ def test_production_names_no_account_of_an_earlier_environment() -> None:
     """Whatever it is for: something would pass between the two that nobody has approved."""
     named: dict[str, tuple[str, dict[str, Any]]] = {
         "PeerOwnerId": ("AWS::EC2::VPCPeeringConnection", {"PeerOwnerId": DEV}),
+        "QueueUrl": ("AWS::New::Thing", {"QueueUrl": f"https://sqs.us-east-1.amazonaws.com/{DEV}/orders"}),
         "Principals": ("AWS::RAM::ResourceShare", {"Principals": [DEV]}),
         "Targets": ("AWS::Events::Rule", {"Targets": [{"Arn": f"arn:aws:events:us-east-1:{DEV}:event-bus/x"}]}),
         "Layers": ("AWS::Lambda::Function", {"Layers": [{"Fn::Sub": f"arn:aws:lambda:x:{DEV}:layer:x:1"}]}),
@@ -45,6 +46,10 @@ def test_what_code_or_people_read_may_name_any_account() -> None:
     template: Template = {"Resources": {}}
     variables = {"Environment": [{"Name": "FROM", "Value": DEV}]}
     put(template, "Task", "AWS::ECS::TaskDefinition", ContainerDefinitions=[variables], Tags=[{"Value": DEV}])
-    put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}")
+    put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}", AlarmName=f"alike-{DEV}")
+    put(template, "Site", "AWS::CloudFront::Distribution", DistributionConfig={"Comment": f"the one of {DEV}"})
+    put(template, "Logs", "AWS::S3::Bucket", BucketName=f"logs-{DEV}-of-old")
     put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sqs:*", f"arn:aws:sqs:*:{DEV}:x")}])
+    reading = {"Action": "lambda:GetLayerVersion", "LayerVersionArn": "arn:x", "Principal": DEV}
+    put(template, "Layer", "AWS::Lambda::LayerVersionPermission", **reading)
     assert findings(template, PROD, "Prod") == []

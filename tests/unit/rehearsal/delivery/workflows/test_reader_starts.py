@@ -159,6 +159,7 @@ STEP_ENV, CHECK_STEP = r"env:\n", "run: make check"
         ),
         (("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: -n}"), "make check fails (MAKEFLAGS says -n)"),
         (("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: --ignore-errors}"), "says --ignore-errors"),
+        (("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: ik}"), "make check fails (MAKEFLAGS says ik)"),
     ],
 )
 def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_path: Path) -> None:
@@ -173,7 +174,11 @@ def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_p
             ("integration-test", PIN, "actions/checkout@main"),
             ("integration-test", r"path: integration.xml", "path: integration.xml\n          retention-days: 1"),
             ("e2e-test", r"    runs-on:", "    env: {AWS_PROFILE: nova-ci}\n    runs-on:"),
-            ("test", CHECK_STEP, CHECK_STEP + "\n        env: {MAKEFLAGS: -j2 --no-print-directory}"),
+            (
+                "test",
+                CHECK_STEP,
+                CHECK_STEP + "\n        env: {MAKEFLAGS: -j 4 -Otarget -I include --output-sync target}",
+            ),
             ("integration-test", r"(--junit-xml)", r"--color=no --cov=x --junit-xml"),
             ("deploy-staging", r"ASSEMBLY:", "OTHER:"),
             ("deploy-staging", r"run: nova deploy", "run: ASSEMBLY=$OTHER nova deploy"),

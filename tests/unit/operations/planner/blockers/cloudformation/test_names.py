@@ -79,6 +79,8 @@ def test_a_name_of_another_stack_is_taken_where_aws_has_each_once() -> None:
         "Names": resource(f"{spaces}HttpNamespace", Name="shop"),
         "Hosts": resource(f"{spaces}PrivateDnsNamespace", Name="shop.internal", Vpc="vpc-0a"),
         "Mail": resource(f"{spaces}Service", Name="mail", NamespaceId="ns-1"),
+        "Chat": resource(f"{spaces}Service", Name="chat", DnsConfig={"NamespaceId": "ns-1", "DnsRecords": []}),
+        "Feed": resource(f"{spaces}Service", Name="feed", DnsConfig={"NamespaceId": "ns-3", "DnsRecords": []}),
         "Login": resource("AWS::SecretsManager::Secret", Name="shop/login"),
         "Orders": resource("AWS::DynamoDB::Table", TableName="orders"),
         "Data": resource("AWS::RDS::DBInstance", DBInstanceIdentifier="shop"),
@@ -88,6 +90,8 @@ def test_a_name_of_another_stack_is_taken_where_aws_has_each_once() -> None:
         **first,
         "Hosts": resource(f"{spaces}PrivateDnsNamespace", Name="shop.internal", Vpc="vpc-0b"),
         "Mail": resource(f"{spaces}Service", Name="mail", NamespaceId="ns-2"),
+        "Chat": resource(f"{spaces}Service", Name="chat", DnsConfig={"NamespaceId": "ns-2", "DnsRecords": []}),
+        "Feed": resource(f"{spaces}Service", Name="feed", NamespaceId="ns-3"),
         "Orders": resource("AWS::DynamoDB::GlobalTable", TableName="orders"),
     }
     stacks = [
@@ -98,6 +102,7 @@ def test_a_name_of_another_stack_is_taken_where_aws_has_each_once() -> None:
     assert sorted(refused) == [
         "Clicks.Name",
         "Data.DBInstanceIdentifier",
+        "Feed.Name",
         "Login.Name",
         "Names.Name",
         "Orders.TableName",
