@@ -133,7 +133,9 @@ def _signal(group: int, number: int) -> bool:
 
 def main(targets: list[str]) -> int:
     """Run them; the exit code is 1 when one fails."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Also where a shell that starts it in the background has it ignore an interruption: its tests would, too.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix=f"nova-{os.getpid()}-parts-") as shared, ThreadPoolExecutor(LANES) as lanes:
         parts = Parts(max(map(len, targets)), shared)
         try:

@@ -39,9 +39,10 @@ def read_file(path: Path, *, most: int = _MOST) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise
-    except (OSError, ValueError) as error:  # no name of a file has a NUL
+    except (OSError, ValueError) as error:  # each version of Python says otherwise that no name of a file has a NUL
         remedy = "correct its permissions" if isinstance(error, PermissionError) else "replace it by a file"
-        raise UnreadableFileError(f"cannot be read ({getattr(error, 'strerror', error)})", remedy) from None
+        why = getattr(error, "strerror", "its name has a null character")
+        raise UnreadableFileError(f"cannot be read ({why})", remedy) from None
 
 
 def read_text(path: Path, *, most: int = _MOST) -> str:

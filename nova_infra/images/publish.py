@@ -46,7 +46,8 @@ def publish(root: Path, config: Config, services: Sequence[str], *, release: boo
         places.append(_copy_early(config, registries, tags, notify))
     # Last, so that only complete images that may be deployed carry a release's name.
     if release and commit is not None:
-        notify("\n".join(line for place in places for line in promote(place, tags=tags, release=commit)))
+        for place in places:
+            notify("\n".join(promote(place, tags=tags, release=commit)))
 
 
 def _publish(

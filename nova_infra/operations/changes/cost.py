@@ -34,7 +34,8 @@ _SHAPES: Mapping[str, Mapping[str, Any]] = {
 """Type to the shapes of what has a price. What only CloudFormation knows counts as if it were not there."""
 _NOT_COUNTED = (
     "traffic through NAT gateways, endpoints and further load balancer capacity units",
-    "requests that the firewall inspects, composite alarms, Container Insights' metrics, stored logs and images",
+    "requests that the firewall inspects, composite alarms and those of target tracking",
+    "Container Insights' metrics, stored logs and images",
 )
 
 

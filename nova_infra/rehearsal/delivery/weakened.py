@@ -12,7 +12,9 @@ _UNNAMED = re.compile(r": \d+$")
 
 _MAKES = re.compile(r"\bmake((?:[ \t]+[\w=./$\"'{}()-]+)+)")
 _CHECK = re.compile(r"(?:unit-?)?tests?|check|audit|lint|types|integration|e2e|verify|preflight|gate")
-_CHECKS_NOTHING = {"make", "echo", "printf", "true", ":", "cd", "export", "set", "exit", "date"}
+_CHECKS_NOTHING = {"make", "echo", "printf", "true", ":", "cd", "export", "set", "exit", "date", "sleep", "mkdir"}
+_BEFORE = re.compile(r"[@\s-]*(?:(?:timeout[ \t]+\S+|time|nice|env|exec|\w+=\S*)[ \t]+)*")
+"""What stands before a command and changes nothing of what it is."""
 
 
 def weakened(before: Pipeline, after: Pipeline, *, makefile: str = "") -> list[str]:
@@ -61,8 +63,7 @@ def _targets_lost(before: list[Stage], after: list[Stage], makefile: str) -> set
         ]
         for stages in (before, after)
     )
-    new = [line.split() for line in now if line and line not in then]
-    if any(words[0] not in _CHECKS_NOTHING for words in new):
+    if any(map(_may_check, (line for line in now if line not in then))):
         return set()
     ran, runs = (
         {word for line in lines for found in _MAKES.findall(line) for word in found.split()} for lines in (then, now)
@@ -73,8 +74,15 @@ def _targets_lost(before: list[Stage], after: list[Stage], makefile: str) -> set
         if rule is None or "$" in target:
             return set()
         made = {*rule[1].split(), *re.findall(r"make\)?(?:[ \t]+-\S+)*[ \t]+([\w-]+)", rule[2], re.IGNORECASE)}
-        lost -= {each for each in lost if each in made or target.startswith(each)}
+        may_check = any(map(_may_check, rule[2].splitlines()))
+        lost -= {each for each in lost if each in made or (may_check and target.startswith(each))}
     return lost
+
+
+def _may_check(line: str) -> bool:
+    """Whether a line calls a program that may check anything."""
+    words = _BEFORE.sub("", line, count=1).split()
+    return bool(words) and words[0] not in _CHECKS_NOTHING
 
 
 def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:

@@ -91,8 +91,10 @@ def taken_for_granted(
             )
         things = {*map(_in_words, known), *(f"the secret {each}" for each in reading.made)}
         for origin, variables in reading.secrets.items():
-            if origin not in known and (wanted := sorted(variables - set(provided))):
-                thing, part = _in_words(origin), _part_of(origin)
+            thing, part = _in_words(origin), _part_of(origin)
+            # A stand-in's value says nothing of the fields that the secret itself has.
+            elsewhere = set() if part and thing in things else set(provided)
+            if origin not in known and (wanted := sorted(variables - elsewhere)):
                 if thing in things and not part:
                     continue
                 what = f"{thing} has {part}" if thing in things else f"{thing} exists"

@@ -142,7 +142,6 @@ def rest(outside: int) -> bytes:
     return said
 
 
-@pytest.mark.exhaustive("test_an_operator_rolls_back_from_anywhere")
 @pytest.mark.parametrize(("answer", "code"), one_of_each([("yes", 2), ("prod", 1), ("\x04", 2), ("\x03", 130)]))
 def test_a_rollback_wants_the_environment_s_name_typed(served: Any, tmp_path: Path, answer: str, code: int) -> None:
     with on_a_terminal(tmp_path, "rollback", "prod", "--wait", "0") as (process, outside, _):

@@ -262,16 +262,7 @@ def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     quoted = re.search(r"--(?:digest|assembly)[= ]'(\$\w+)'", step.script)
     if quoted is not None and not re.search(r"-c\s+\"", step.script):
         return f"between single quotes {quoted[1]} stays as it is: write double ones"
-    digest = _DIGEST.search(step.script)
-    built = step.variables.get(digest[1], "") if digest is not None else None
-    may_be_set = any("GITHUB_ENV" in each.script for each in before) or anything_may_be_done(before)
-    if (
-        digest is not None
-        and not re.search(rf"\b{digest[1]}=|\bread\b.*\b{digest[1]}\b", step.script)
-        and not may_be_set
-        and not built
-        and not is_unknown(built)
-    ):
+    if (digest := _DIGEST.search(step.script)) is not None and _is_empty(digest[1], step, before):
         return "the digest of what was built is empty, so nothing may be deployed"
     found = _ASSEMBLY.search(step.commands)
     place = PurePosixPath(found[1] if found else "cdk.out")
@@ -283,6 +274,18 @@ def _without_assembly(step: JobStep, before: Sequence[JobStep]) -> str:
     if "$" in place.name or made_here or any(place == each or each in place.parents for each in there):
         return ""
     return f"it deploys {place}, but no step before it brings an assembly there"
+
+
+def _is_empty(name: str, step: JobStep, before: Sequence[JobStep]) -> bool:
+    """Whether a variable surely has no value: the workflow leaves it empty, or nothing else names it."""
+    value = step.variables.get(name, "")
+    if value or is_unknown(value):
+        return False
+    may_be_set = anything_may_be_done(before) or any("GITHUB_ENV" in each.script for each in before)
+    reads = re.search(r"^[ \t]*(?:source|\.)[ \t]", step.script, re.MULTILINE)
+    is_named_once = len(re.findall(rf"\b{name}\b", step.script)) == 1 and f"{{{name}:" not in step.script
+    own = re.match("GITHUB_|RUNNER_|CI$", name)
+    return name in step.variables or (not (may_be_set or reads or own) and is_named_once)
 
 
 def _downloaded_to(download: JobStep) -> PurePosixPath:

@@ -26,6 +26,8 @@ lint: setup ## Style
 \t@ruff check .
 none:
 \t@true
+check-nothing: setup
+\t@echo no
 ci: setup check ## All
 all:
 \t@$(MAKE) --no-print-directory check
@@ -71,6 +73,9 @@ def test_a_step_without_a_name_is_known_by_its_commands() -> None:
     [
         ("Build", "make check", "make lint", "check"),
         ("Build", "make check", "make none", "check"),
+        ("Build", "make check", "make check-nothing", "check"),
+        ("Build", "make check", "sleep 1\ntimeout 5 true", "check"),
+        ("Build", "make check", "timeout 5 pytest", ""),
         ("Build", "make setup audit\nmake check", "make setup", "audit, check"),
         ("Dev", "make verify ENVIRONMENT=dev", "echo verify", "verify"),
         ("Build", "make check", "make clean check", ""),

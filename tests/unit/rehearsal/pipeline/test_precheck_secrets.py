@@ -50,6 +50,15 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
         ({"OTHER": SECRET}, {"DB": SECRET}, (), []),
         ({"DB": SECRET}, {}, ("DB",), []),
         (
+            {"DB": f"{WHOLE_SECRET}:passwort::"},
+            {"DB": SECRET},
+            ("DB",),
+            [
+                "only AWS knows whether the secret dev/db-AbC123 has the field passwort, which DB comes from "
+                "(also in Prod)"
+            ],
+        ),
+        (
             {"DB": SECRET, "ALSO": SECRET},
             {"KEY": PARAMETER},
             (),
@@ -75,6 +84,7 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
         "as before",
         "another variable",
         "provided",
+        "another field of what is provided",
         "a secret",
         "a parameter",
         "a parameter's name",

@@ -56,7 +56,7 @@ def test_a_body_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
         ("GET /{{token}}\n", "r.http:1: uses {{token}}, which nothing sets: add a line @token = value"),
         ("GET /a\n\n\n> {% client.test() %}\n", "r.http:4: handles the response, which the rehearsal does not"),
         ("POST /a\n\n< ./none.bin\n", "r.http:1: its body none.bin does not exist: correct its path"),
-        ("POST /a\n\n< ./a\0b\n", "r.http:1: its body a\0b cannot be read (embedded null byte): correct its path"),
+        ("POST /a\n\n< ./a\0b\n", "r.http:1: its body a\0b cannot be read (its name has a null character)"),
         ("POST /a\n\n< /dev/zero\n", "r.http:1: its body /dev/zero is not a file: correct its path"),
         ("GET http://[::1/a\n", "r.http:1: Invalid IPv6 URL: correct it"),
         ("GET /a\0b\n", r"r.http:1: '/a\x00b' has the character '\x00', which no client sends: correct it"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.template_values import references, shown
+from nova_infra.operations.changes.template_values import references, shown, value_at
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction
 from nova_infra.operations.planner.step import Step
@@ -164,8 +164,8 @@ def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any
 def _follows(step: Step, action: ResourceAction, resource: Mapping[str, Any]) -> bool:
     """Whether the identity disappears with a replaced resource, such as a listener with its load balancer."""
     replaced = {other.logical_id for other in step.actions if other.action is Action.REPLACE}
-    names = IDENTITIES[action.type].properties
-    values = [resource.get("Properties", {}).get(name) for name in names]
+    paths = IDENTITIES[action.type].properties
+    values = [value_at(resource.get("Properties"), path) for path in paths]
     return any(reference in replaced for value in values for reference in references(value))
 
 

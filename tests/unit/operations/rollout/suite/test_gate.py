@@ -1,6 +1,7 @@
 """A test suite that answers deployments, by ECS's own requests."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -232,3 +233,49 @@ def test_where_users_have_met_the_new_revision_requests_are_not_counted(release:
     assert release.answer("s01-service", suite=suite) == []
     assert release.told == [("continue", "s01-service")]
     assert began == [waits], "nothing is counted, so there is nothing to wait for"
+
+
+@pytest.mark.parametrize(("lags", "minutes"), [(240.0, 15), (3600.0, 9.5)], ids=["its lag", "half at most"])
+def test_the_suite_leaves_the_time_in_which_its_requests_can_be_counted(
+    release: Release, monkeypatch: pytest.MonkeyPatch, lags: float, minutes: float
+) -> None:
+    count = release.environment.count_requests
+    monkeypatch.setattr(release.environment, "count_requests", lambda found: replace(count(found), lags=lags))
+    limits: list[float] = []
+
+    def suite(_: Callable[[], bool], limit: float) -> str:
+        limits.append(limit)
+        return ""
+
+    def waits() -> None:
+        release.waits("s01-service")
+        [rollout] = release.world.rollouts
+        rollout.hooks[0]["expiresAt"] = release.world.now + timedelta(minutes=20)
+
+    release.plan = [lambda: release.begins("s01-service"), waits]
+    assert release.answer("s01-service", suite=suite) == []
+    assert limits == [pytest.approx(minutes * 60, abs=60)]
+
+
+def test_nobody_waits_for_a_revision_whose_gate_was_answered(release: Release, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no users yet, and comes to no gate again before it has."""
+    ran: list[datetime] = []
+
+    def obey() -> None:
+        for rollout in release.world.rollouts if release.world.answered else ():
+            rollout.hooks = [each for each in rollout.hooks if (each["hookId"], len(ran)) == ("s02-service", 1)]
+
+    def meanwhile() -> None:
+        ran.append(release.world.now)
+        first = [lambda: None, lambda: None, lambda: release.waits("s02-service")]
+        release.plan = (
+            first if len(ran) == 1 else [lambda: release.ends("s01-service"), lambda: release.ends("s02-service")]
+        )
+
+    monkeypatch.setattr(release, "obey", obey)
+    release.plan = [
+        together(lambda: release.begins("s01-service"), lambda: release.begins("s02-service")),
+        lambda: release.waits("s01-service"),
+    ]
+    assert release.answer("s01-service", "s02-service", suite=release.suite(meanwhile=meanwhile)) == []
+    assert ran[1] - ran[0] < timedelta(minutes=2)
