@@ -28,7 +28,7 @@ _OF_TEMPLATE = {
 """What follows from a stack's template and from the version of CDK."""
 _LOADS = ["sh", "-c", 'docker load -i "$1" | tail -n 1 | sed "s/Loaded image[^:]*: //g"', "cdk-tarball-image-asset"]
 """How CDK publishes a tarball of an image, whose name follows: nothing of it is run."""
-_PARTS_OF_IMAGE = (("dockerFile", "Dockerfile"), ("dockerBuildArgs", {}), ("dockerBuildTarget", ""), ("platform", ""))
+_OF_IMAGE: dict[str, Any] = {"dockerFile": "Dockerfile", "dockerBuildArgs": {}, "dockerBuildTarget": "", "platform": ""}
 
 
 class AssemblyError(RefusedError):
@@ -156,7 +156,7 @@ class Assembly:
             with _synthesized(path):
                 for tag, image in listed.get("dockerImages", {}).items():
                     if directory := (source := image["source"]).get("directory"):
-                        parts = [(path.parent / directory).resolve(), *(source.get(*each) for each in _PARTS_OF_IMAGE)]
+                        parts = [(path.parent / directory).resolve(), *(source.get(*each) for each in _OF_IMAGE.items())]
                         found[tag] = asset = DockerAsset(*parts)
                         if not (file := asset.directory / asset.dockerfile).is_file():
                             raise AssemblyError.of(f"{path}: builds an image from {file}, which is not there")
