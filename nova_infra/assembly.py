@@ -156,7 +156,7 @@ class Assembly:
             with _synthesized(path):
                 for tag, image in listed.get("dockerImages", {}).items():
                     if directory := (source := image["source"]).get("directory"):
-                        parts = [(path.parent / directory).resolve(), *(source.get(*each) for each in _OF_IMAGE.items())]
+                        parts = [(path.parent / directory).resolve(), *map(source.get, _OF_IMAGE, _OF_IMAGE.values())]
                         found[tag] = asset = DockerAsset(*parts)
                         if not (file := asset.directory / asset.dockerfile).is_file():
                             raise AssemblyError.of(f"{path}: builds an image from {file}, which is not there")
