@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 Write = Callable[..., Path]
 
-API = {
+API: dict[str, Any] = {
     "name": "api",
     "type": "Load Balanced Web Service",
     "image": {"build": "./api/Dockerfile", "port": 8081},
