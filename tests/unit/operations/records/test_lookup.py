@@ -6,7 +6,7 @@ import pytest
 
 from nova_infra.errors import RefusedError
 from nova_infra.operations.records.ledger import Entry, Ledger, ReleasedImage
-from nova_infra.operations.records.lookup import ago, current, find, last_good
+from nova_infra.operations.records.lookup import ago, current, find, last_good, names, short
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -105,3 +105,21 @@ def test_what_runs_is_the_latest_entry_or_nothing_known() -> None:
 def test_ages_use_the_largest_unit_of_which_there_are_two(seconds: int, said: str) -> None:
     now = datetime(2026, 1, 5, tzinfo=UTC)
     assert ago(now - timedelta(seconds=seconds), now) == said
+
+
+@pytest.mark.parametrize(
+    ("release", "written", "is_one"),
+    [
+        ("a1" * 20, "a1" * 6, True),
+        ("A1" * 20, "A1" * 20, False),
+        ("a1" * 19 + "a", ("a1" * 19 + "a"), False),
+        ("release-of-the-twelfth-of-march-2026-late", "release-of-the-twelfth-of-march-2026-late", False),
+        ("summer-release-2026-with-forty-letters-x", "summer-release-2026-with-forty-letters-x", False),
+    ],
+)
+def test_only_forty_digits_in_lower_case_are_a_commit_and_can_be_shortened(
+    release: str, written: str, is_one: bool
+) -> None:
+    assert short(release) == written
+    assert names(release[:10], release) is is_one
+    assert names(release, release)
