@@ -50,7 +50,8 @@ def synthesize_app(root: Path, app: str) -> Path:
             f"--app {app}: is neither a command nor the directory of an assembly: "
             "give the command that synthesizes, or run `cdk synth` and give its cdk.out"
         )
-    assembly = root / ".nova" / "assembly"
+    assembly, context = root / ".nova" / "assembly", root / "cdk.context.json"
+    is_new = not context.exists()
     words = ["cdk", "synth", "--quiet", "--app", app, "--output", str(assembly)]
     try:
         code, _ = run_to_end(["sh", "-c", 'exec "$@" >&2', "sh", *words], directory=root)
@@ -58,6 +59,8 @@ def synthesize_app(root: Path, app: str) -> Path:
         raise NovaError(f"cdk: {error.strerror}: install the CDK CLI with `npm install aws-cdk`") from None
     if code and not synthesized_without(words, assembly, directory=root):
         raise NovaError(f"--app {app}: does not synthesize: fix the errors printed above")
+    if is_new and context.is_file() and not _read(context):
+        context.unlink()  # The CDK leaves an empty one, and the tree would no longer be its commit's.
     return assembly
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nova_infra.errors import NovaError
-from nova_infra.synthesis import not_looked_up, synthesized_without
+from nova_infra.synthesis import not_looked_up, synthesize_app, synthesized_without
 
 ZONES = {"key": "availability-zones:account=1", "provider": "availability-zones", "props": {"region": "eu-west-1"}}
 NETWORK = {"key": "vpc-provider:account=1", "provider": "vpc-provider", "props": {"region": "eu-west-1"}}
@@ -59,3 +59,20 @@ def test_other_faults_stay_faults(tmp_path: Path) -> None:
 def test_an_app_that_breaks_is_not_taken_for_its_last_synthesis(tmp_path: Path) -> None:
     assert not again(written(tmp_path, ZONES), writes=False)
     assert not_looked_up(tmp_path / "cdk.out") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "written_by_cdk", "kept"), [(None, "{}", False), ("{}", "{}", True), (None, '{"zones": 1}', True)]
+)
+def test_the_cdks_empty_file_of_context_does_not_stay(
+    before: str | None, written_by_cdk: str, kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, cdk = tmp_path / "cdk.context.json", tmp_path / "bin" / "cdk"
+    cdk.parent.mkdir()
+    cdk.write_text(f"#!/bin/sh\necho '{written_by_cdk}' > cdk.context.json\n")
+    cdk.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{cdk.parent}:/bin:/usr/bin")
+    if before is not None:
+        context.write_text(before)
+    synthesize_app(tmp_path, "true")
+    assert context.exists() == kept

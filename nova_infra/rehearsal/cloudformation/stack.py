@@ -43,7 +43,7 @@ class PlayedStack:
     """A template, resolved.
 
     Attributes:
-        revisions: Logical id of a task definition to its ``family:number``.
+        revisions: Logical id of a task definition to ``key:number``, by which it is referred to.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class PlayedStack:
         """Prepare to resolve a template.
 
         Args:
-            revisions: Logical id of each task definition to its ``family:number``.
+            revisions: Logical id of each task definition to its ``key:number``.
             home: The account and region that it is in. Default: ones that do not exist.
         """
         check_template(template, name)
@@ -139,6 +139,11 @@ class PlayedStack:
         """The name by which tasks use a resource that has a stand-in."""
         resource_type = self.template["Resources"][logical_id]["Type"]
         return name_of(resource_type, self.properties(logical_id), self.name, logical_id)
+
+    def revision(self, task_definition: str) -> str:
+        """What ECS calls the revision of a task definition: ``family:number``."""
+        family = self.properties(task_definition).get("Family", task_definition)
+        return f"{family}:{self.revisions[task_definition].rpartition(':')[2]}"
 
     def _exists(self, logical_id: str, resource: Mapping[str, Any]) -> bool:
         if "Condition" not in resource:

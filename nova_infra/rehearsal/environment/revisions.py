@@ -35,10 +35,7 @@ class Revisions:
             revisions[logical_id] = f"{key}:{number}"
         stack = PlayedStack(stack_name, template, exports=exports, revisions=revisions, home=self._home)
         for logical_id in revisions:
-            properties = stack.properties(logical_id)
-            family = properties.get("Family", logical_id)
-            revision = f"{family}:{self._numbers[f'{stack_name}/{logical_id}'][0]}"
             self._definitions[revisions[logical_id]] = read_task_definition(
-                properties, revision, stack.serving(logical_id)
+                stack.properties(logical_id), stack.revision(logical_id), stack.serving(logical_id)
             )
         return stack

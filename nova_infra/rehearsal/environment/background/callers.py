@@ -114,8 +114,7 @@ def callers_of(
     """Revision to caller, of each task definition of a stack."""
     found = {}
     for task in stack.resources("AWS::ECS::TaskDefinition"):
-        family = stack.properties(task).get("Family", task)
-        revision = f"{family}:{stack.revisions[task].rpartition(':')[2]}"
+        revision = stack.revision(task)
         found[revision] = Caller(stack, task, revision, judged=judged, keys=keys)
     return found
 

@@ -102,7 +102,7 @@ class Queues:
         Args:
             judged: Whether it is the release's, which should be seen with each of the examples.
         """
-        self._released |= set(stack.revisions.values()) if judged else set()
+        self._released |= set(map(stack.revision, stack.revisions)) if judged else set()
         await self._stand_ins.apply(stack)
         workers = _workers_of(stack)
         queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
@@ -153,9 +153,10 @@ class Queues:
     def knows_work(self, running: Mapping[str, Collection[str]]) -> bool:
         """Whether the release's workers have each finished a message, or are not expected to."""
         return all(
-            queue.handling.has_finished or queue.handling.gave_up or not queue.examples
+            not queue.examples
+            or (revisions == queue.revisions and (queue.handling.has_finished or queue.handling.gave_up))
             for queue in self._queues.values()
-            if _of_worker(queue, running) & self._released
+            if (revisions := _of_worker(queue, running)) & self._released
         )
 
     def note_gaps(self, running: Mapping[str, Collection[str]]) -> None:

@@ -48,7 +48,7 @@ def worker(number: int) -> PlayedStack:
             "Properties": {"ServiceName": "dev-mails", "Cluster": "dev", "TaskDefinition": {"Ref": "Task"}},
         },
     }
-    revisions = {"Task": f"dev-mails:{number}"}
+    revisions = {"Task": f"dev-mails/Task:{number}"}  # as they are referred to: a family is only in the template
     return PlayedStack("dev-mails", {"Resources": resources}, exports={}, revisions=revisions)
 
 
@@ -112,3 +112,20 @@ def test_examples_that_come_with_a_release_are_sent(tmp_path: Path) -> None:
     asyncio.run(queues.include(worker(2), tmp_path, judged=True))
     asyncio.run(queues.minute(OLD))
     assert (sent.in_order, gaps) == (["new"], [])
+
+
+def test_what_an_old_revision_has_finished_says_nothing_of_a_new_one(tmp_path: Path) -> None:
+    queues = Queues(Sent(), MetricStore(), [], records={})
+    directory = tmp_path / "services" / "mails" / "messages"
+    directory.mkdir(parents=True)
+    (directory / "one").write_text("one")
+
+    async def story() -> list[bool]:
+        await queues.include(worker(1), tmp_path)
+        await queues.minute(OLD)
+        await queues.include(worker(2), tmp_path, judged=True)
+        known = [queues.knows_work(OLD), queues.knows_work(NEW)]
+        await queues.minute(NEW)
+        return [*known, queues.knows_work(NEW)]
+
+    assert asyncio.run(story()) == [True, False, True]
