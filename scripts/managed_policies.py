@@ -26,7 +26,7 @@ _OF_ITSELF = (
     *("kinesis:SubscribeToShard", "logs:StartQuery", "logs:StopQuery", "iam:Generate*"),
 )
 _OWN_CONFIGURATION = "arn:aws:ssm:*:*:parameter/AmazonCloudWatch-*"
-"""What AWS's agent for metrics is told to collect."""
+"""The configuration of AWS's CloudWatch agent: what it collects."""
 
 
 def policies() -> dict[str, Any]:

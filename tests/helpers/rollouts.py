@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from nova_infra.deployed.aws.client.session import Aws
@@ -93,13 +94,13 @@ class World:
         if operation in self.refused:
             code = self.refused[operation]
             raise ClientError({"Error": {"Code": code, "Message": f"not {operation}"}}, operation)
-        answer: dict[str, Any] = getattr(self, operation)(params)
+        answer: dict[str, Any] = getattr(self, xform_name(operation))(params)
         return answer
 
-    def ListServices(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def list_services(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"serviceArns": [arn("service", f"{PREFIX}-{name}") for name in self.services]}
 
-    def DescribeServices(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def describe_services(self, params: dict[str, Any]) -> dict[str, Any]:
         assert len(params["services"]) <= 10
         return {"services": [self._service(name.removeprefix(f"{PREFIX}-")) for name in params["services"]]}
 
@@ -121,7 +122,7 @@ class World:
             **({"currentServiceDeployment": under_way[-1].arn} if under_way else {}),
         }
 
-    def DescribeServiceDeployments(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def describe_service_deployments(self, params: dict[str, Any]) -> dict[str, Any]:
         wanted = params["serviceDeploymentArns"]
         assert len(wanted) <= 20
         return {"serviceDeployments": [self.described(r) for r in self.rollouts if r.arn in wanted]}
@@ -162,7 +163,7 @@ class World:
             },
         }
 
-    def DescribeServiceRevisions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def describe_service_revisions(self, params: dict[str, Any]) -> dict[str, Any]:
         assert len(params["serviceRevisionArns"]) <= 20
         return {"serviceRevisions": [self._revision(each) for each in params["serviceRevisionArns"]]}
 
@@ -179,7 +180,7 @@ class World:
     def _is_worker(self, name: str) -> bool:
         return name.removeprefix(f"{PREFIX}-") in self.workers
 
-    def DescribeRules(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def describe_rules(self, params: dict[str, Any]) -> dict[str, Any]:
         assert params["ListenerArn"] == f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:listener/app/nova/1a/2b"
         latest = {rollout.service: rollout for rollout in self.rollouts}
         return {"Rules": [self._rule(name, latest.get(name)) for name in self.services]}
@@ -193,7 +194,7 @@ class World:
         ]
         return {"RuleArn": rule(name), "Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]}
 
-    def DescribeAlarms(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def describe_alarms(self, params: dict[str, Any]) -> dict[str, Any]:
         names = params.get("AlarmNames") or [f"{PREFIX}-{s}-{kind}" for s in self.services for kind in KINDS]
         assert len(names) <= 100 or "AlarmNames" not in params
         names = [name for name in names if name.rpartition("-")[2] in KINDS]
@@ -234,7 +235,7 @@ class World:
             ],
         }
 
-    def GetMetricData(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def get_metric_data(self, params: dict[str, Any]) -> dict[str, Any]:
         queries = {query["Id"]: query for query in params["MetricDataQueries"]}
         assert len(queries) == len(params["MetricDataQueries"]) <= 500
         found = []
@@ -264,7 +265,7 @@ class World:
             metric["MetricName"]
         ]
 
-    def ListStateMachines(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def list_state_machines(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"stateMachines": [self._machine(name) for name in self.jobs]}
 
     @staticmethod
@@ -272,19 +273,19 @@ class World:
         machine = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{PREFIX}-{name}"
         return {"name": f"{PREFIX}-{name}", "stateMachineArn": machine, "type": "STANDARD", "creationDate": NOW}
 
-    def ListExecutions(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def list_executions(self, params: dict[str, Any]) -> dict[str, Any]:
         name = params["stateMachineArn"].rpartition(f"{PREFIX}-")[2]
         return {"executions": self.jobs[name]}
 
-    def GetSchedule(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def get_schedule(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"ScheduleExpression": "cron(0 6 * * ? *)", "State": self.schedule_state}
 
-    def DescribeTaskDefinition(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def describe_task_definition(self, params: dict[str, Any]) -> dict[str, Any]:
         url = f"https://sqs.example/{params['taskDefinition'].partition(':')[0]}"
         variables = [{"name": "QUEUE_URL", "value": url}, {"name": "DEAD_QUEUE_URL", "value": f"{url}-dead"}]
         return {"taskDefinition": {"containerDefinitions": [{"name": "app", "environment": variables}]}}
 
-    def GetQueueAttributes(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def get_queue_attributes(self, params: dict[str, Any]) -> dict[str, Any]:
         waiting, in_work = (2, 0) if params["QueueUrl"].endswith("-dead") else self.messages
         return {
             "Attributes": {
@@ -293,16 +294,16 @@ class World:
             }
         }
 
-    def PutEvents(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def put_events(self, params: dict[str, Any]) -> dict[str, Any]:
         self.answered.append(("event", params))
         failed = [entry for entry in params["Entries"] if len(entry["Detail"]) > 300]
         return {"FailedEntryCount": len(failed), "Entries": [{"ErrorMessage": "too long"}]}
 
-    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def continue_service_deployment(self, params: dict[str, Any]) -> dict[str, Any]:
         self.answered.append(("continue", params))
         return {"serviceDeploymentArn": params["serviceDeploymentArn"]}
 
-    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def stop_service_deployment(self, params: dict[str, Any]) -> dict[str, Any]:
         self.answered.append(("stop", params))
         return {"serviceDeploymentArn": params["serviceDeploymentArn"]}
 

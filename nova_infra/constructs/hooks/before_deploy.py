@@ -29,7 +29,7 @@ _IMPORT = "from nova_infra.documents.last_words import telling_first\n"
 
 
 def _command(service: Service, release: str) -> dict[str, Any]:
-    """What the function is told of the command."""
+    """What the function knows of the command."""
     assert service.before_deploy is not None, "nothing to run"
     return {
         "Command": list(service.before_deploy),
@@ -40,7 +40,7 @@ def _command(service: Service, release: str) -> dict[str, Any]:
 
 
 def _task(task: FargateTask, cluster_name: str) -> dict[str, Any]:
-    """What the function is told of the task, and of where its log is."""
+    """What the function knows of the task, and where its log is."""
     return {
         "Cluster": cluster_name,
         "Family": task.definition.family,

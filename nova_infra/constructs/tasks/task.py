@@ -19,6 +19,7 @@ from nova_infra.constructs.tasks.sidecars import add_sidecars, health_check
 from nova_infra.names import CONTAINER
 
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
+_TEMPORARY = "/tmp"  # noqa: S108 - where programs in the container write, an empty volume of each task
 _LINUX = ecs.OperatingSystemFamily.LINUX
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 
@@ -64,7 +65,7 @@ class FargateTask(Construct):
         container = self._container(image, service, runtime, variables or {}, logging)
         add_sidecars(self, container, service, logging)
         container.add_mount_points(
-            ecs.MountPoint(container_path="/tmp", source_volume="tmp", read_only=False)  # noqa: S108 - the container's
+            ecs.MountPoint(container_path=_TEMPORARY, source_volume="tmp", read_only=False),
         )
         self._grant(service)
 

@@ -8,7 +8,7 @@ from typing import Any
 _NAMED = re.compile(r"\$\{([^!}][^}]*)\}")
 """What ``Fn::Sub`` fills in; ``${!…}`` stands for itself."""
 PARTS = dict, list
-"""What has parts that may refer to others; written down once, since a union is made anew each time that it is asked."""
+"""Values with parts that may refer to others; a tuple, because Python builds ``dict | list`` again for every check."""
 _REFER = frozenset(("Ref", "Fn::GetAtt", "Fn::Sub"))
 
 

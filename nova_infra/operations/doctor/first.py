@@ -1,4 +1,4 @@
-"""``nova doctor --first``: GitHub's OIDC provider, service-linked roles, zones, TODOs left in ``nova.toml``.
+"""``nova doctor --first``: GitHub's OIDC provider, service-linked roles, zones, placeholders in ``nova.toml``.
 
 AWS makes each when it is first needed, or somebody else does before; none is part of a template.
 """

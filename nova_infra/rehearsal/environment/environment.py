@@ -336,7 +336,7 @@ class PlayedEnvironment:
     def _definition(self, reference: str) -> TaskDefinition:
         """The task definition that a resource refers to, with addresses of this machine."""
         definition = self._revisions[reference]
-        # What a task is told about itself is about the container that is led last.
+        # The metadata that a task can ask for describes the container that is led last.
         further = tuple(self._led(each, reference) for each in definition.further)
         return replace(self._led(definition, reference), further=further)
 

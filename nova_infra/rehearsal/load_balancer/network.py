@@ -23,7 +23,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 class NetworkLoadBalancer(LoadBalancer):
     """One listener for TCP. TLS ends here in AWS, and does not begin here.
 
-    The rehearsal's own requests are told by what they carry: each has a connection to itself.
+    The rehearsal's own requests are recognized by what they carry: each has a connection to itself.
     """
 
     _servers: list[asyncio.Server]

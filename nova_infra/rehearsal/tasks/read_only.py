@@ -24,7 +24,7 @@ def wrote_read_only(definition: TaskDefinition, asset: DockerAsset | None, work:
     place, volumes = volumes_of(asset.directory / asset.dockerfile) if asset is not None else ("", [])
     place = definition.working_directory or place
     writable = [PurePosixPath(each) for each in (*definition.mounts, *volumes)]
-    if not _covered("/tmp", writable) and (wrote := changed(tmp, None)) is not None:  # noqa: S108 - the container's
+    if not _covered("/tmp", writable) and (wrote := changed(tmp, None)) is not None:  # noqa: S108 - a path in it
         return f"/tmp/{wrote}"  # noqa: S108 - the same
     if place and _covered(place, writable):
         return None

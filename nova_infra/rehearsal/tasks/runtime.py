@@ -65,7 +65,7 @@ class TaskRuntime(ABC):
     doubts: Mapping[str, str] = MappingProxyType({})
     gaps: Mapping[str, str] = MappingProxyType({})
 
-    def runs(self, container: TaskDefinition) -> bool:  # noqa: ARG002 - the same for each
+    def runs(self, _: TaskDefinition, /) -> bool:
         """Whether a further container of a task runs here."""
         return False
 
@@ -203,7 +203,7 @@ class ImageRuntime(TaskRuntime):
     def on_this_machine(self, url: str) -> str:
         return url.replace("//127.0.0.1:", f"//{_HOST_NAME}:")
 
-    def runs(self, container: TaskDefinition) -> bool:
+    def runs(self, container: TaskDefinition, /) -> bool:
         """Whether its image is at hand. A router of logs has nowhere to send them."""
         if container.is_router or container.image in self._lacking:
             return False

@@ -1,4 +1,4 @@
-"""What a workflow lets through: ``continue-on-error``, ``|| true``, a missing approval, concurrency."""
+"""What a workflow lets through: failures (``continue-on-error``), a missing approval, concurrency."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -194,14 +194,14 @@ def test_a_lost_answer_that_took_effect_is_not_given_twice(
     environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rollout = waiting(world, "s01-service")
-    reply = world.ContinueServiceDeployment
+    reply = world.continue_service_deployment
 
     def lost(params: dict[str, Any]) -> dict[str, Any]:
         reply(params)
         rollout.hooks[0]["status"] = "SUCCEEDED"
         raise ReadTimeoutError(endpoint_url="https://ecs")
 
-    monkeypatch.setattr(world, "ContinueServiceDeployment", lost)
+    monkeypatch.setattr(world, "continue_service_deployment", lost)
     assert promote(environment, [], why="").done
     assert len(world.answered) == 1
 
@@ -210,14 +210,14 @@ def test_a_lost_answer_without_effect_is_given_again(
     environment: AwsEnvironment, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting(world, "s01-service")
-    reply, lost = world.ContinueServiceDeployment, [True]
+    reply, lost = world.continue_service_deployment, [True]
 
     def once(params: dict[str, Any]) -> dict[str, Any]:
         if lost and lost.pop():
             raise ReadTimeoutError(endpoint_url="https://ecs")
         return reply(params)
 
-    monkeypatch.setattr(world, "ContinueServiceDeployment", once)
+    monkeypatch.setattr(world, "continue_service_deployment", once)
     assert promote(environment, [], why="").done
     assert len(world.answered) == 1
 

@@ -46,19 +46,19 @@ class Answered(World):
             raise ConnectionClosedError(endpoint_url="https://ecs")
         return answer
 
-    def ContinueServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def continue_service_deployment(self, params: dict[str, Any]) -> dict[str, Any]:
         rollout = self._rollout(params)
         if rollout.hooks[0]["status"] != "AWAITING_ACTION" or rollout.status != "IN_PROGRESS":
             raise refusal("ContinueServiceDeployment", f"hook {params['hookId']} is not awaiting an action")
         rollout.hooks[0]["status"] = "SUCCEEDED"
-        return super().ContinueServiceDeployment(params)
+        return super().continue_service_deployment(params)
 
-    def StopServiceDeployment(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - as the call is named
+    def stop_service_deployment(self, params: dict[str, Any]) -> dict[str, Any]:
         rollout = self._rollout(params)
         if rollout.status != "IN_PROGRESS":
             raise refusal("StopServiceDeployment", "the deployment is already stopping")
         rollout.status = "ROLLBACK_IN_PROGRESS"
-        return super().StopServiceDeployment(params)
+        return super().stop_service_deployment(params)
 
     def _rollout(self, params: dict[str, Any]) -> Rollout:
         [rollout] = [each for each in self.rollouts if each.arn == params["serviceDeploymentArn"]]

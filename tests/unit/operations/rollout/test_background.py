@@ -82,7 +82,7 @@ def test_the_task_of_a_failed_run_is_what_step_functions_keeps_of_it(
     environment: Any, world: World, monkeypatch: pytest.MonkeyPatch, cause: str, found: tuple[Any, ...]
 ) -> None:
     world.jobs = {"report": [run("FAILED", 9)]}
-    monkeypatch.setattr(world, "DescribeExecution", lambda _: {"cause": cause}, raising=False)
+    monkeypatch.setattr(world, "describe_execution", lambda _: {"cause": cause}, raising=False)
     [failed] = environment.jobs()[0].runs
     task = environment.failed_task(failed)
     assert (task.revision, task.exit_code, task.words, task.log_stream) == found

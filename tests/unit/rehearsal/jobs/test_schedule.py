@@ -146,7 +146,7 @@ DAILY = "cron(0 6 * * ? *)"
 
 
 def started_alone(sources: Path, kind: str, **given: Any) -> tuple[bool, list[str], list[str], list[str]]:
-    """What is told, is a gap and is wrong of a task that a schedule starts, whose program fails by itself."""
+    """Whether it ran, the messages, gaps and faults of a scheduled task whose program fails by itself."""
     target = {"Arn": "cluster", "EcsParameters": {"TaskDefinitionArn": "arn:report:7"}, **given.pop("target", {})}
     properties = {"ScheduleExpression": DAILY, **({"Targets": [target]} if kind == RULE else {"Target": target})}
     template = {"Resources": {"Nightly": {"Type": kind, "Properties": {**properties, **given}}}}

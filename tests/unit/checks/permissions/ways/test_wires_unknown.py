@@ -116,7 +116,7 @@ NO_WAYS = {
         Project=project(LogsConfig={"S3Logs": {"Status": "ENABLED", "Location": "arn:aws:s3:::reports/logs"}})
     ),
     "where a build writes what it made": template(Project=project(Artifacts={"Type": "S3", "Location": "reports"})),
-    "a bucket that a function is told of": template(
+    "a bucket that a function has in its variables": template(
         Other=function(Environment={"Variables": {"BUCKET": "reports", "URL": "s3://reports/x"}})
     ),
     "a bucket that a weaker function is made from": template(

@@ -137,13 +137,13 @@ def test_requests_count_from_the_first_whole_minute_of_the_suite_on(
 ) -> None:
     began: list[datetime] = []
     counted: list[dict[str, Any]] = []
-    answer = release.world.GetMetricData
+    answer = release.world.get_metric_data
 
     def counting(params: dict[str, Any]) -> dict[str, Any]:
         counted.append(params)
         return answer(params)
 
-    monkeypatch.setattr(release.world, "GetMetricData", counting)
+    monkeypatch.setattr(release.world, "get_metric_data", counting)
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     release.answer("s01-service", suite=release.suite(meanwhile=lambda: began.append(release.world.now)))
     assert began == [counted[0]["StartTime"]]
@@ -181,7 +181,7 @@ def test_a_revision_that_is_not_described_is_read_again_and_does_not_count_as_id
 
 @pytest.mark.parametrize("status", ["InternalError", "Forbidden"])
 def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, status: str) -> None:
-    answer = release.world.GetMetricData
+    answer = release.world.get_metric_data
 
     def unread(params: dict[str, Any]) -> dict[str, Any]:
         results = answer(params)["MetricDataResults"]
@@ -189,7 +189,7 @@ def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, sta
             "MetricDataResults": [{**each, "Values": [], "Timestamps": [], "StatusCode": status} for each in results]
         }
 
-    release.world.GetMetricData = unread  # type: ignore[method-assign]  # as if throttled
+    release.world.get_metric_data = unread  # type: ignore[method-assign]  # as if throttled
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     [red] = release.answer("s01-service", suite=release.suite())
     assert red.startswith("s01-service: it is not known whether the suite reached it")

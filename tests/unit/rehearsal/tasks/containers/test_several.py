@@ -234,11 +234,11 @@ def test_a_working_directory_that_an_image_lacks_is_made_for_each_container(
     run: Run, define: Define, beside: Define, whose: str
 ) -> None:
     """Podman refuses it at the start, and the container is made once more."""
-    there = {"main": "", "other": "", whose: "/work/here"}
+    there = {"main": "", "other": "", whose: "/srv/here"}
     other = beside("other", "", 4000, working_directory=there["other"])
     task = define(name="main", working_directory=there["main"], further=(other,))
     if whose == "alone":
-        task = define(shared=(replace(FILES, read_only=True),), working_directory="/work/here")
+        task = define(shared=(replace(FILES, read_only=True),), working_directory="/srv/here")
     assert play(run, task) == (200, "")
 
 
