@@ -254,7 +254,7 @@ class PlayedEnvironment:
         self._stand_ins.admit(stack, judged=not baseline)
         definitions = {task: self._revisions[each] for task, each in stack.revisions.items()}
         others = {name: each for name, each in self._stacks.items() if name != stack_name}
-        self._dependencies.bar(stack, others, definitions, judged=not baseline)
+        self._dependencies.bar(stack, others, definitions, judged=not (baseline or takes_back))
         await self._queues.include(stack, sources, judged=not (baseline or takes_back))
         faults = {each.fault for each in definitions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)
