@@ -266,6 +266,7 @@ class PlayedEnvironment:
                 await self._apply(previous)
             self._rolled_back[stack_name] = str(error)
             raise
+        self.monitoring.apply(stack, services_run=True)
         if not baseline and not await self._jobs.run(stack, self._definition, sources, again=LONG_RUNS in faults):
             for _ in range(_MINUTES_TO_BE_HEARD):
                 await self.next_minute()
@@ -322,10 +323,7 @@ class PlayedEnvironment:
         await self._discovery.apply(stack)
         for logical_id in stack.resources("AWS::Lambda::Function"):
             self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
-        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            self.monitoring.put_alarm(stack.properties(logical_id))
-        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            self.monitoring.put_composite_alarm(stack.properties(logical_id))
+        self.monitoring.apply(stack)
 
     async def _clean_up(self, previous: PlayedStack, stack: PlayedStack) -> None:
         """Delete removed resources last of all, as CloudFormation does."""
