@@ -36,7 +36,6 @@ REFUSED = {
     "an endpoint twice": ("environments.1.network.interface_endpoints", ["sts", "logs", "sts"], "has 'sts' twice"),
     "an operator twice": ("environments.2.operators", [OPERATOR, OPERATOR], "twice: write it once"),
     "an account twice": ("delivery.existing_oidc_providers", ["111111111111"] * 2, "has '111111111111' twice"),
-    "a strange account": ("delivery.existing_oidc_providers", ["999999999999"], "is no account of the toolchain or"),
     "a pattern twice": ("source.ignore_paths", ["docs/**", "docs/**"], "has 'docs/**' twice"),
     "another partition": (
         "environments.1.region",
