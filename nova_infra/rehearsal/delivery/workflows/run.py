@@ -10,6 +10,7 @@ from nova_infra.rehearsal.delivery.workflows.job import (
     JobStep,
     WorkflowJob,
     deployed,
+    in_checkout,
     in_matrix,
     known_parts,
 )
@@ -124,10 +125,7 @@ class PushedRun:
         return self._played(job)[0]
 
     def _played(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
-        """The steps of a job that run if none fails, and what its context ``steps`` then holds.
-
-        Nothing of it changes once the job is entered, and each of the jobs after it asks.
-        """
+        """The steps of a job that run if none fails, and what its context ``steps`` then holds: worked out once."""
         if job.name not in self._known_steps:
             self._known_steps[job.name] = self._steps_and_outputs(job)
         return self._known_steps[job.name]
@@ -172,7 +170,8 @@ class PushedRun:
         windows = "" if contexts["runner"].get("os") != "Windows" else "pwsh"
         return JobStep(
             name=str(step.get("name") or step.get("id") or step.get("uses") or number),
-            uses=as_text(step.get("uses")),
+            uses=in_checkout(as_text(step.get("uses"))),
+            comes_along=as_text(step.get("uses")).startswith("$/"),
             script=script,
             commands=VARIABLE.sub(lambda found: known.get(found[1] or found[2], found.group()), commands),
             variables={**variables, **more},

@@ -138,7 +138,7 @@ _SHAPES: dict[str, Any] = {
     "permissions": (re.compile("(read|write)-all$"), _SCOPES),
     "secrets": (re.compile("inherit$"), _VALUES),
     "defaults": {"run": (_EXPRESSION, dict.fromkeys(("shell", "working-directory"), _Scalar))},
-    "uses": re.compile(r"\.[/\\]|docker://\S|[^@/\s]+/[^@\s]+@([^@\s]+$|\$\{\{)"),
+    "uses": re.compile(r"[.$]/|\.\\|docker://\S|[^@/\s]+/[^@\s]+@([^@\s]+$|\$\{\{)"),
     **{"container": _IMAGE, "services": (_EXPRESSION, {"*": _IMAGE})},
     "parallel": [dict],
     **{"env": (_EXPRESSION, _VALUES), "with": (_EXPRESSION, _VALUES), "outputs": _VALUES},

@@ -109,6 +109,8 @@ DOWNLOAD = "- {uses: actions/download-artifact@v4, with: {name: asm, path: cdk.o
         deploy("- {run: mkdir -p out}", "- {run: ls, working-directory: out}"),
         deploy("- {uses: actions/checkout@v4, with: {path: app}}", "- {run: ls, working-directory: app/web}"),
         job("build", "- uses: ./.github/actions/build") + deploy(DOWNLOAD, keys="needs: build\n"),
+        job("build", "- uses: $/.github/actions/build").replace(f"    {CHECKOUT}\n", "") + deploy(keys="needs: build\n"),
+        job("build", "- uses: $/") + deploy(keys="needs: build\n"),
         job("build", UPLOAD.replace("asm", "a-1"), "- {uses: actions/upload-artifact/merge@v4, with: {name: asm}}")
         + deploy(DOWNLOAD, keys="needs: build\n"),
         "  build: {uses: acme/x/.github/workflows/build.yml@v1}\n" + deploy(DOWNLOAD, keys="needs: build\n"),
