@@ -98,7 +98,7 @@ class WorkflowJob:
             known = variables if found.group(1) == "env" else inputs
             return known.get(found.group(2), found.group())
 
-        return in_matrix(_GIVEN.sub(given, str(step.get("run", ""))), self.matrix)
+        return in_matrix(_GIVEN.sub(given, as_text(step.get("run"))), self.matrix)
 
     def commands(self, step: Mapping[str, Any]) -> str:
         """Its script, with variables whose values are written in the workflow put in."""

@@ -167,7 +167,7 @@ def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:
         return [("", Open())]
     if not isinstance(matrix, Mapping):
         return [("", {})]
-    if any(isinstance(values, str) for values in matrix.values()):
+    if any(isinstance(each, str) for each in (*matrix.values(), *matrix.get("include", ()))):
         return [("", Open())]
     found = list(_combined({key: values or () for key, values in matrix.items()}))
     return [(f" ({', '.join(map(_said, each.values()))})", each) for each in found] or [("", {})]

@@ -133,7 +133,7 @@ class PushedRun:
     def _steps_and_outputs(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
         known = self._contexts(job)
         outputs: dict[str, Any] = {}
-        known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}
+        known |= {"job": Open({"status": "success"}), "runner": self._runner(job)}
         known |= {"steps": outputs, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
         found, sets_variables = [], False
         for number, step in enumerate(job.steps, start=1):
@@ -192,13 +192,13 @@ class PushedRun:
 
     def _open(self, job: WorkflowJob) -> dict[str, Any]:
         """The contexts of a job's steps, as far as they are known before it runs."""
-        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job", "strategy"), Open())}
+        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job"), Open())}
 
     def labels(self, job: WorkflowJob) -> list[str]:
         """The labels that a job asks its runner for."""
         asked = job.content.get("runs-on")
         asked = asked.get("labels") if isinstance(asked, Mapping) else asked
-        contexts = {**self._contexts(job), "strategy": Open()}
+        contexts = self._contexts(job)
         return [self._text(job, as_text(each), contexts) for each in (asked if isinstance(asked, list) else [asked])]
 
     def minutes(self, job: WorkflowJob, content: Mapping[str, Any]) -> str:
@@ -228,13 +228,13 @@ class PushedRun:
     def group(self, job: WorkflowJob, concurrency: object, push: int) -> str | None:
         """The name of a concurrency group for the push with a number; None for none."""
         written = concurrency.get("group") if isinstance(concurrency, Mapping) else concurrency
-        contexts = {**self._contexts(job), **self._github(push), "strategy": Open()}
+        contexts = {**self._contexts(job), **self._github(push)}
         return None if written is None else self._text(job, as_text(written), contexts).lower()
 
     def cancels(self, job: WorkflowJob, concurrency: object) -> bool:
         """Whether a newer push surely cancels what is in a concurrency group."""
         said = concurrency.get("cancel-in-progress") if isinstance(concurrency, Mapping) else False
-        return self._text(job, as_text(said), {**self._contexts(job), "strategy": Open()}) == "true"
+        return self._text(job, as_text(said), self._contexts(job)) == "true"
 
     def evaluated(self, job: WorkflowJob, expression: str) -> Any:
         """What an expression of a job is worth, before its steps run.
@@ -290,7 +290,7 @@ class PushedRun:
         inputs = inputs if begins is not None or self._of_branch else Open()
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
         environment = Open(environment) if job.sets_more({}) else environment
-        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment}
+        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment, "strategy": Open()}
 
     def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
