@@ -209,7 +209,7 @@ def _play(prepared: _Prepared, baseline: Release, record: Record, console: Conso
     async def play() -> list[DrillResult]:
         async with runtime:
             if config is not None:
-                await prepare_dependencies(runtime, config, options.root, logs)
+                await prepare_dependencies(runtime, config, options.root, logs, baseline=baseline.sources)
             await player.play()
             if not record.succeeded:
                 return []

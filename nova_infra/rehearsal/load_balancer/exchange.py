@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from nova_infra.rehearsal.load_balancer.client import let_send_body
 from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.http2.client import asking
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
@@ -129,8 +130,7 @@ async def exchange(
         TimeoutError: The target did not answer in time.
         aiohttp.ClientError: The target closed the connection, or ConnectionError.
     """
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    let_send_body(request)
     instead = target.interference.before(request.path)
     if instead is not None:
         answer.status, answer.whole = instead, True
