@@ -19,9 +19,8 @@ from nova_infra.deployed.aws.client.call_permissions import AwsCall, denial, rea
 from nova_infra.deployed.aws.client.receipts import Receipts
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.environment.background.callers import Caller
-from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.client import bound, let_send_body, open_client
 from nova_infra.rehearsal.load_balancer.headers import passed_on
-from nova_infra.rehearsal.load_balancer.sockets import bound, let_send_body
 
 # What a service answers that does not have what is asked of it; a key that a bucket does not have is no such thing.
 _NOT_THERE = re.compile(
