@@ -9,9 +9,7 @@ import botocore.exceptions
 import botocore.session
 import pytest
 
-from nova_infra.deployed.aws.client.receipts import Receipts
-from nova_infra.deployed.aws.client.stand_in import StandInAws
-from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME, Pace
+from nova_infra.rehearsal.clock import COMPRESSED
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.environment.background.resources import secret_value
@@ -344,29 +342,3 @@ def test_another_server_that_stands_for_aws_is_used_in_place_of_one_of_ours() ->
 )
 def test_a_secret_has_a_value_in_the_form_that_its_template_says(properties: dict[str, Any], value: str) -> None:
     assert secret_value(properties) == value
-
-
-@pytest.mark.parametrize(
-    ("pace", "address", "calls"),
-    [(COMPRESSED, "10.97.7.2", 2), (COMPRESSED, "127.0.0.1", 0), (REAL_TIME, "10.97.7.2", 0)],
-)
-def test_what_a_task_that_has_ended_held_comes_back_within_a_compressed_minute(
-    monkeypatch: pytest.MonkeyPatch, pace: Pace, address: str, calls: int
-) -> None:
-    """Processes of this machine share an address, and in real time messages come back by themselves."""
-    asked: list[dict[str, Any]] = []
-
-    class Refusing(StandInAws):
-        def attempt(self, service: str, operation: str, **parameters: Any) -> bool:
-            asked.append({"service": service, "operation": operation, **parameters})
-            return bool(parameters["ReceiptHandle"] != "b1")
-
-    stand_ins = StandIns(pace, None, HOME)
-    monkeypatch.setattr(stand_ins, "_aws", Refusing("http://127.0.0.1:9"))
-    held = {"a": ("mail", "a1"), "b": ("mail", "b1")}
-    monkeypatch.setattr(Receipts, "held_by", lambda _, holder: held if holder == address else {})
-    asyncio.run(stand_ins.give_back(address))
-    assert len(asked) == calls
-    assert all(each["VisibilityTimeout"] == 1 and each["QueueUrl"].endswith("/mail") for each in asked)
-    assert stand_ins.abandoned == ({"a"} if calls else set())
-    assert stand_ins.ended["mail"] == (1 if calls else 0)
