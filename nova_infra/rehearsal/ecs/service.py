@@ -23,6 +23,8 @@ from nova_infra.rehearsal.usage.processes import Usage
 from nova_infra.rehearsal.usage.work import Work
 
 _SECONDS_TO_BE_SEEN = 0.2  # until a task that has ended is known to
+_FIRST_CHECK = 5.0
+"""Seconds in which no engine has checked a container that has just started, unless its interval is shorter."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ class PlacedTask:
                 self.target.added_seconds = self.work.seconds_for(requests) * slower
         return quiet
 
+    @property
+    def ended_too_soon(self) -> bool:
+        """Whether it ended before the first check of its container in AWS, where it was never healthy, then."""
+        check = self.task.definition.health_check
+        return check is not None and not self.task.running and self.task.uptime < min(check.interval, _FIRST_CHECK)
+
     def fault(self) -> str | None:
         """Why it must be replaced; None while it serves, or until its end is explained."""
         if not self.task.running:
@@ -110,6 +118,7 @@ class PlayedService:
         gone: Called with each task that has ended.
         kept_open: Revision to the seconds for which such a connection was seen to stay open: a task may not live long
             enough to show that it closes them. Infinite where none outlives its answer.
+        fallen: Revision to how one of its tasks ended by itself after its deployment, in a clause.
     """
 
     name: str
@@ -129,6 +138,7 @@ class PlayedService:
     idle: dict[str, float] = field(default_factory=dict)
     kept_open: dict[str, float] = field(default_factory=dict)
     gone: Callable[[Task], Awaitable[None]] = _unheard
+    fallen: dict[str, str] = field(default_factory=dict)
     _ended: dict[str, Requests] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
 
@@ -230,7 +240,10 @@ class PlayedService:
             return []
         async with self.deploying:
             lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
-            await self.stop([running for running in lost if not running.task.running])
+            ended = {each: fault for each, fault in lost.items() if not each.task.running}
+            for each, fault in ended.items():
+                self.fallen[self.revision.name] = since_start(each, fault)
+            await self.stop(list(ended))
             unhealthy = [running for running in lost if running.task.running]
             for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
                 with contextlib.suppress(TaskFailedError):  # It is tried again in the next minute.
@@ -291,6 +304,11 @@ def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> f
     if definition.health_check is not None:
         unhealthy_after = min(unhealthy_after, definition.health_check.seconds_to_unhealthy)
     return max(grace, unhealthy_after)
+
+
+def since_start(placed: PlacedTask, fault: str) -> str:
+    """A task's fault, with the time since its start."""
+    return f"within {placed.task.uptime:.0f} s of its start {fault}"
 
 
 def _requests(target: Target) -> Requests:

@@ -132,6 +132,11 @@ class Services:
             for story in await gather(*(service.replace_lost() for service in self.running.values())):
                 for line in story:
                     self._tell(line)
+            released = {each.new for each in self._record.deployments if not each.baseline}
+            fallen = [pair for service in self.running.values() for pair in service.fallen.items()]
+            for revision, why in fallen:
+                if revision in released:
+                    self._record.note_lost(revision, why)
 
     def revisions(self) -> dict[str, set[str]]:
         """Service to the revisions that its tasks run."""

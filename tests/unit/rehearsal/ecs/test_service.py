@@ -12,8 +12,18 @@ from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_
 from nova_infra.rehearsal.tasks.task import ListensElsewhereError, TaskFailedError
 
 
-def running(name: str, *, runs: bool = True, healthy: bool = True, ending: bool = False) -> PlacedTask:
-    task = SimpleNamespace(running=runs, ending=ending, stopped_reason=lambda: f"{name} exited", name=name)
+def running(
+    name: str,
+    *,
+    runs: bool = True,
+    healthy: bool = True,
+    ending: bool = False,
+    uptime: float = 3.4,
+    interval: float = 0,
+) -> PlacedTask:
+    check = SimpleNamespace(interval=interval) if interval else None
+    task: Any = SimpleNamespace(running=runs, ending=ending, stopped_reason=lambda: f"{name} exited", name=name)
+    task.uptime, task.definition = uptime, SimpleNamespace(health_check=check)
     target = SimpleNamespace(healthy=healthy, last_fault=f"{name} answers 500")
     return PlacedTask(cast(Any, task), cast(Any, target), cast(Any, None), cast(Any, None))
 
@@ -66,6 +76,26 @@ def test_what_is_unhealthy_goes_when_its_replacement_is_there(
     assert len(told) == len(story)
     assert all(why in line for why, line in zip(story, told, strict=True))
     assert len(service.tasks) == 2
+
+
+def test_a_task_that_ended_by_itself_is_remembered_with_its_revision() -> None:
+    service = Watched([running("a", runs=False), running("b", healthy=False)])
+    asyncio.run(service.replace_lost())
+    assert service.fallen == {"carts:7": "within 3 s of its start it ended while it was serving: a exited"}
+
+
+@pytest.mark.parametrize(
+    ("task", "too_soon"),
+    [
+        ({"runs": False, "interval": 10}, True),
+        ({"runs": False, "interval": 3}, False),
+        ({"runs": False, "interval": 30, "uptime": 5.1}, False),
+        ({"runs": False}, False),
+        ({"interval": 10}, False),
+    ],
+)
+def test_a_task_ended_too_soon_if_no_engine_had_checked_it(task: dict[str, Any], too_soon: bool) -> None:
+    assert running("a", **task).ended_too_soon is too_soon
 
 
 def test_what_is_unhealthy_stays_where_its_replacement_fails() -> None:
