@@ -9,7 +9,7 @@ from helpers import virtual_time
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
-from nova_infra.rehearsal.tasks.task import TaskFailedError
+from nova_infra.rehearsal.tasks.task import ListensElsewhereError, TaskFailedError
 
 
 def running(
@@ -146,3 +146,33 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
     assert service.kept_open["carts:7"] > 0.04
     assert (service.idle.keys() == {"carts:7"}) is closes
     assert (service.kept_open["carts:7"] > 0.2) is not closes
+
+
+def test_a_revision_that_listens_elsewhere_is_waited_for_once_and_what_ends_is_told() -> None:
+    """Three failed tasks open the circuit breaker: the first has shown where the program listens."""
+
+    class Elsewhere(SimpleNamespace):
+        async def start(self) -> None:
+            hurried.append(self.hurried)
+            raise ListensElsewhereError("listens on 9090") if self.revision == "carts:7" else TaskFailedError("exit 1")
+
+        async def stop(self) -> None:
+            return
+
+    async def gone(task: Any) -> None:
+        ended.append(task.revision)
+
+    async def play() -> None:
+        for revision in ("carts:7", "carts:7", "carts:8", "carts:8"):
+            definition: Any = SimpleNamespace(revision=revision, health_check=None)
+            with pytest.raises(TaskFailedError):
+                await service.start(Revision(definition, Path()), none.group)
+
+    hurried: list[bool] = []
+    ended: list[str] = []
+    runtime: Any = SimpleNamespace(task=lambda definition, *_: Elsewhere(revision=definition.revision))
+    none = Unbalanced("carts")
+    service = PlayedService("carts", "shop", none, none.rule, [none.group], runtime, gone=gone)
+    asyncio.run(play())
+    assert hurried == [False, True, False, False]
+    assert ended == ["carts:7", "carts:7", "carts:8", "carts:8"]
