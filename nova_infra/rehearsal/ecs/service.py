@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetG
 from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
-from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
+from nova_infra.rehearsal.tasks.task import ListensElsewhereError, Task, TaskFailedError
 from nova_infra.rehearsal.usage.idle import seconds_kept
 from nova_infra.rehearsal.usage.processes import Usage
 from nova_infra.rehearsal.usage.work import Work
@@ -102,6 +103,10 @@ class PlacedTask:
         return None
 
 
+async def _unheard(_: Task, /) -> None:
+    """Nobody needs to know."""
+
+
 @dataclass(eq=False)
 class PlayedService:
     """An ECS service and its running tasks, with their targets.
@@ -117,6 +122,7 @@ class PlayedService:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         deployments: Its deployments, as ECS describes them, the latest last.
         idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        gone: Called with each task that has ended.
         kept_open: Revision to the seconds for which such a connection was seen to stay open: a task may not live long
             enough to show that it closes them. Infinite where none outlives its answer.
         fallen: Revision to how one of its tasks ended by itself after its deployment, in a clause.
@@ -138,9 +144,11 @@ class PlayedService:
     deployments: list[DeploymentState] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
     kept_open: dict[str, float] = field(default_factory=dict)
+    gone: Callable[[Task], Awaitable[None]] = _unheard
     fallen: dict[str, str] = field(default_factory=dict)
     further: list[TargetGroup] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
+    _elsewhere: set[str] = field(default_factory=set)
 
     def arn(self, kind: str) -> str:
         """Its ARN, or that of the revision that it runs."""
@@ -199,6 +207,7 @@ class PlayedService:
         """Start a task and wait until the load balancer finds it healthy."""
         patience = _patience(revision.definition, group, self.grace)
         task = self.runtime.task(revision.definition, revision.sources, patience)
+        task.hurried = revision.name in self._elsewhere
         places: list[tuple[TargetGroup, Target]] = []
         try:
             await task.start()
@@ -211,10 +220,13 @@ class PlayedService:
                         else f"failed the load balancer's health check: {target.last_fault}"
                     )
             await task.suffer()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, ListensElsewhereError):
+                self._elsewhere.add(revision.name)
             for each, target in places:
                 each.targets.remove(target)
             await task.stop()
+            await self.gone(task)
             raise
         checks = asyncio.create_task(self._watch(task, places))
         running = PlacedTask(task, places[0][1], group, checks, places[1:])
@@ -259,6 +271,7 @@ class PlayedService:
             await task.ended()
             for _, target in places:
                 target.draining = True
+            await self.gone(task)
         finally:
             for each in watching:
                 each.cancel()
@@ -284,6 +297,7 @@ class PlayedService:
         finally:
             try:
                 await running.task.stop()
+                await self.gone(running.task)
             finally:
                 self.killed_at_stop += running.task.killed_at_stop
                 self.tasks.remove(running)

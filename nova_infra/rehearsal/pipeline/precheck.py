@@ -74,12 +74,11 @@ def precheck(release: Release, provided: Collection[str] = (), runs: Runs = _non
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
 
 
-def taken_for_granted(
-    candidate: Release, baseline: Release, provided: Collection[str] = (), runs: Runs = _none_runs
-) -> list[str]:
+def taken_for_granted(candidate: Release, baseline: Release, runs: Runs = _none_runs) -> list[str]:
     """Secrets and parameters that the release's tasks need to start and that only AWS can check, a clause each.
 
-    No template makes them, and what runs before does not use them, or may never have run.
+    No template makes them, and what runs before does not use them, or may never have run. What stands in for a
+    database here provides a value, which says nothing of the secret.
     """
     before = {} if baseline.stands_in else _readings(baseline, runs)
     found = []
@@ -93,14 +92,10 @@ def taken_for_granted(
         things = {*map(_in_words, known), *(f"the secret {each}" for each in reading.made)}
         for origin, variables in reading.secrets.items():
             thing, part = _in_words(origin), _part_of(origin)
-            # A stand-in's value says nothing of the fields that the secret itself has.
-            elsewhere = set() if part and thing in things else set(provided)
-            if origin not in known and (wanted := sorted(variables - elsewhere)):
-                if thing in things and not part:
-                    continue
-                what = f"{thing} has {part}" if thing in things else f"{thing} exists"
-                clause = f"only AWS knows whether {what}, which {', '.join(wanted)} comes from"
-                found.append((name, clause))
+            has = [*(["exists"] if thing not in things else []), *([f"has {part}"] if part else [])]
+            if origin not in known and has:
+                comes = f"which {', '.join(sorted(variables))} comes from"
+                found.append((name, f"only AWS knows whether {thing} {' and '.join(has)}, {comes}"))
         found += [(name, f"only AWS knows whether {each} stays OK") for each in sorted(reading.unknown)]
         unmapped = reading.unmapped - (before[name].unmapped if name in before else set())
         found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]

@@ -9,7 +9,7 @@ from helpers import virtual_time
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
-from nova_infra.rehearsal.tasks.task import TaskFailedError
+from nova_infra.rehearsal.tasks.task import ListensElsewhereError, TaskFailedError
 
 
 def running(
@@ -195,3 +195,33 @@ def test_a_task_is_in_each_of_its_target_groups_and_has_to_be_healthy_in_each(fa
         assert [*outer.targets, *inner.targets] == []
     else:
         assert asyncio.run(play()) == [None, "it failed the load balancer's health checks: inner: 500"]
+
+
+def test_a_revision_that_listens_elsewhere_is_waited_for_once_and_what_ends_is_told() -> None:
+    """Three failed tasks open the circuit breaker: the first has shown where the program listens."""
+
+    class Elsewhere(SimpleNamespace):
+        async def start(self) -> None:
+            hurried.append(self.hurried)
+            raise ListensElsewhereError("listens on 9090") if self.revision == "carts:7" else TaskFailedError("exit 1")
+
+        async def stop(self) -> None:
+            return
+
+    async def gone(task: Any) -> None:
+        ended.append(task.revision)
+
+    async def play() -> None:
+        for revision in ("carts:7", "carts:7", "carts:8", "carts:8"):
+            definition: Any = SimpleNamespace(revision=revision, health_check=None)
+            with pytest.raises(TaskFailedError):
+                await service.start(Revision(definition, Path()), none.group)
+
+    hurried: list[bool] = []
+    ended: list[str] = []
+    runtime: Any = SimpleNamespace(task=lambda definition, *_: Elsewhere(revision=definition.revision))
+    none = Unbalanced("carts")
+    service = PlayedService("carts", "shop", none, none.rule, [none.group], runtime, gone=gone)
+    asyncio.run(play())
+    assert hurried == [False, True, False, False]
+    assert ended == ["carts:7", "carts:7", "carts:8", "carts:8"]
