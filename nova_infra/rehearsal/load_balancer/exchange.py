@@ -12,10 +12,10 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from nova_infra.rehearsal.load_balancer.client import let_send_body
 from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.http2.client import asking
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
-from nova_infra.rehearsal.load_balancer.sockets import let_send_body
 from nova_infra.rehearsal.load_balancer.targets import Target
 
 CONNECT_SECONDS = 10.0

@@ -10,6 +10,7 @@ from nova_infra.rehearsal.delivery.workflows.job import (
     JobStep,
     WorkflowJob,
     deployed,
+    in_checkout,
     in_matrix,
     known_parts,
 )
@@ -46,6 +47,7 @@ class PushedRun:
     Attributes:
         skipped: Jobs that do not run, with the reason.
         assumed: Jobs that run by a condition that only GitHub knows, with the condition.
+        withheld: Outputs that jobs do not hand on, a sentence each.
     """
 
     def __init__(self, source: WorkflowText, branch: str, engine: str, services: Sequence[str] = ()) -> None:
@@ -60,6 +62,7 @@ class PushedRun:
         self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
+        self.withheld: list[str] = []
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
         self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any], set[str]]] = {}
@@ -96,6 +99,7 @@ class PushedRun:
         # The runner hands no output on that holds a secret, or what a step masks.
         is_hidden = {key for key, text in wanted.items() if hidden & {each.strip() for each in embedded(text)}}
         found |= {key: "" for key, text in wanted.items() if key in is_hidden or _SECRET.search(text)}
+        self.withheld += [f"{job.name} hands on no {key}: a step of it masks that" for key in sorted(is_hidden)]
         self._outputs[job.name] = Open() if "uses" in job.content else found
 
     def runs(self, job: WorkflowJob, results: Mapping[str, str]) -> bool:
@@ -121,10 +125,7 @@ class PushedRun:
         return self._played(job)[0]
 
     def _played(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any], set[str]]:
-        """The steps of a job that run if none fails, what its context ``steps`` then holds, and what they mask.
-
-        Nothing of it changes once the job is entered, and each of the jobs after it asks.
-        """
+        """The steps of a job that run if none fails, what its context ``steps`` then holds, and what they mask."""
         if job.name not in self._known_steps:
             self._known_steps[job.name] = self._steps_and_outputs(job)
         return self._known_steps[job.name]
@@ -132,7 +133,7 @@ class PushedRun:
     def _steps_and_outputs(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any], set[str]]:
         known = self._contexts(job)
         outcomes: dict[str, Any] = {}
-        known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}
+        known |= {"job": Open({"status": "success"}), "runner": self._runner(job)}
         known |= {"steps": outcomes, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
         found, hidden, sets_variables = [], set[str](), False
         for number, step in enumerate(job.steps, start=1):
@@ -170,7 +171,8 @@ class PushedRun:
         windows = "" if contexts["runner"].get("os") != "Windows" else "pwsh"
         return JobStep(
             name=str(step.get("name") or step.get("id") or step.get("uses") or number),
-            uses=as_text(step.get("uses")),
+            uses=in_checkout(as_text(step.get("uses"))),
+            comes_along=as_text(step.get("uses")).startswith("$/"),
             script=script,
             commands=VARIABLE.sub(lambda found: known.get(found[1] or found[2], found.group()), commands),
             variables={**variables, **more},
@@ -191,13 +193,13 @@ class PushedRun:
 
     def _open(self, job: WorkflowJob) -> dict[str, Any]:
         """The contexts of a job's steps, as far as they are known before it runs."""
-        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job", "strategy"), Open())}
+        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job"), Open())}
 
     def labels(self, job: WorkflowJob) -> list[str]:
         """The labels that a job asks its runner for."""
         asked = job.content.get("runs-on")
         asked = asked.get("labels") if isinstance(asked, Mapping) else asked
-        contexts = {**self._contexts(job), "strategy": Open()}
+        contexts = self._contexts(job)
         return [self._text(job, as_text(each), contexts) for each in (asked if isinstance(asked, list) else [asked])]
 
     def minutes(self, job: WorkflowJob, content: Mapping[str, Any]) -> str:
@@ -227,13 +229,13 @@ class PushedRun:
     def group(self, job: WorkflowJob, concurrency: object, push: int) -> str | None:
         """The name of a concurrency group for the push with a number; None for none."""
         written = concurrency.get("group") if isinstance(concurrency, Mapping) else concurrency
-        contexts = {**self._contexts(job), **self._github(push), "strategy": Open()}
+        contexts = {**self._contexts(job), **self._github(push)}
         return None if written is None else self._text(job, as_text(written), contexts).lower()
 
     def cancels(self, job: WorkflowJob, concurrency: object) -> bool:
         """Whether a newer push surely cancels what is in a concurrency group."""
         said = concurrency.get("cancel-in-progress") if isinstance(concurrency, Mapping) else False
-        return self._text(job, as_text(said), {**self._contexts(job), "strategy": Open()}) == "true"
+        return self._text(job, as_text(said), self._contexts(job)) == "true"
 
     def evaluated(self, job: WorkflowJob, expression: str) -> Any:
         """What an expression of a job is worth, before its steps run.
@@ -289,7 +291,7 @@ class PushedRun:
         inputs = inputs if begins is not None or self._of_branch else Open()
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
         environment = Open(environment) if job.sets_more({}) else environment
-        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment}
+        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment, "strategy": Open()}
 
     def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
