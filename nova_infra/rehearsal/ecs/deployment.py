@@ -187,7 +187,9 @@ class PlayedDeployment:
         if not (running.task.running and room):
             await self.service.stop([running])
         checked = self.service.is_asked or running.task.definition.health_check is not None
-        self._events.put_nowait(lambda: scheduler.failed(task, reason, counts=checked))
+        self._events.put_nowait(
+            partial(scheduler.failed, task, reason, counts=checked, too_soon=running.ended_too_soon)
+        )
         # An unhealthy task goes when its replacement is there: see :meth:`Service.replace_lost`.
         while running in self.service.tasks:
             if self._finish is not None or running.group.healthy >= self.service.desired:

@@ -107,7 +107,7 @@ class AwsProxy:
             return web.Response(status=503, text=f"the rehearsal's stand-in for AWS: {error}")
         caller = self._caller(call.key) if call is not None else None
         if call is not None and answer.status == 200 and isinstance(answer.body, bytes):
-            self._receipts.hear(call, body, answer.body)
+            self._receipts.hear(call, body, answer.body, request.remote or "")
         if call is not None:
             self._note_gaps(call, caller, answer)
         return answer

@@ -88,7 +88,7 @@ class SeveralContainers(ContainerTask):
     @property
     def elsewhere_seconds(self) -> float:
         """Other ports are other containers'."""
-        return self.patience
+        return super().elsewhere_seconds if self.hurried else self.patience
 
     async def create(self) -> None:
         if self._created:

@@ -116,7 +116,7 @@ class Dying(Failing):
         self.ends -= 1
         fault = "it ended" if self.ends >= 0 else None
         task = SimpleNamespace(running=fault is None, definition=self.definition, memory=9.0, disk=3.0)
-        return SimpleNamespace(task=task, fault=lambda: fault, group=group)
+        return SimpleNamespace(task=task, fault=lambda: fault, group=group, ended_too_soon=False)
 
     async def stop(self, tasks: Any) -> None:
         """Nothing runs."""
