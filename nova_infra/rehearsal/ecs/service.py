@@ -42,12 +42,17 @@ class Revision:
 
 @dataclass(eq=False)
 class PlacedTask:
-    """A task of a service, with its place behind the load balancer."""
+    """A task of a service, with its place behind the load balancer.
+
+    Attributes:
+        further: Its places in other target groups.
+    """
 
     task: Task
     target: Target
     group: TargetGroup
     checks: asyncio.Task[None]
+    further: list[tuple[TargetGroup, Target]] = field(default_factory=list)
     _work: Work | None = None
     _served: int = 0
 
@@ -92,8 +97,9 @@ class PlacedTask:
         """Why it must be replaced; None while it serves, or until its end is explained."""
         if not self.task.running:
             return f"it ended while it was serving: {self.task.stopped_reason()}"
-        if self.target.healthy is False and not self.task.ending:
-            return f"it failed the load balancer's health checks: {self.target.last_fault}"
+        for target in (self.target, *(each for _, each in self.further)):
+            if target.healthy is False and not self.task.ending:
+                return f"it failed the load balancer's health checks: {target.last_fault}"
         return None
 
 
@@ -109,6 +115,7 @@ class PlayedService:
         rule: The listener rule that leads to it.
         test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
+        further: Other target groups that its tasks are in.
         grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
         deploying: Held while a deployment, or the replacement of a task, is under way.
@@ -141,6 +148,7 @@ class PlayedService:
     gone: Callable[[Task], Awaitable[None]] = _unheard
     unusable: dict[str, str] = field(default_factory=dict)
     fallen: dict[str, str] = field(default_factory=dict)
+    further: list[TargetGroup] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
 
@@ -200,28 +208,30 @@ class PlayedService:
     async def start(self, revision: Revision, group: TargetGroup) -> PlacedTask:
         """Start a task and wait until the load balancer finds it healthy."""
         patience = _patience(revision.definition, group, self.grace)
-        task, target = self.runtime.task(revision.definition, revision.sources, patience), None
+        task = self.runtime.task(revision.definition, revision.sources, patience)
         task.hurried = revision.name in self._elsewhere
+        places: list[tuple[TargetGroup, Target]] = []
         try:
             await task.start()
-            target = self.load_balancer.register(group, task)
-            if not await self.load_balancer.wait_healthy(group, target):
-                raise TaskFailedError(
-                    target.last_fault
-                    if isinstance(self.load_balancer, Unbalanced)
-                    else f"failed the load balancer's health check: {target.last_fault}"
-                )
+            places += [(each, self.load_balancer.register(each, task)) for each in (group, *self.further)]
+            for each, target in places:
+                if not await self.load_balancer.wait_healthy(each, target):
+                    raise TaskFailedError(
+                        target.last_fault
+                        if isinstance(self.load_balancer, Unbalanced)
+                        else f"failed the load balancer's health check: {target.last_fault}"
+                    )
             await task.suffer()
         except BaseException as error:
             if isinstance(error, ListensElsewhereError):
                 self._elsewhere.add(revision.name)
-            if target is not None:
-                group.targets.remove(target)
+            for each, target in places:
+                each.targets.remove(target)
             await task.stop()
             await self.gone(task)
             raise
-        checks = asyncio.create_task(self._watch(task, group, target))
-        running = PlacedTask(task, target, group, checks)
+        checks = asyncio.create_task(self._watch(task, places))
+        running = PlacedTask(task, places[0][1], group, checks, places[1:])
         self.tasks.append(running)
         return running
 
@@ -255,17 +265,18 @@ class PlayedService:
             gone = [running for running in lost if not running.task.running or running in replaced]
             return [f"{self.name}: a task of {self.revision.name} is replaced: {lost[running]}" for running in gone]
 
-    async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
-        """Check a target's health; ECS takes a task that has ended out of its target group by itself."""
-        checking = asyncio.create_task(self.load_balancer.keep_checking(group, target))
-        watching = asyncio.create_task(self._note_idle(task, group))
+    async def _watch(self, task: Task, places: list[tuple[TargetGroup, Target]]) -> None:
+        """Check targets' health; ECS takes a task that has ended out of its target groups by itself."""
+        watching = [asyncio.create_task(self.load_balancer.keep_checking(*place)) for place in places]
+        watching.append(asyncio.create_task(self._note_idle(task, places[0][0])))
         try:
             await task.ended()
-            target.draining = True
+            for _, target in places:
+                target.draining = True
             await self.gone(task)
         finally:
-            checking.cancel()
-            watching.cancel()
+            for each in watching:
+                each.cancel()
 
     async def _note_idle(self, task: Task, group: TargetGroup) -> None:
         """Note, once for each revision, after how long it closes an idle connection."""
@@ -283,7 +294,8 @@ class PlayedService:
     async def _stop(self, running: PlacedTask) -> None:
         running.checks.cancel()
         try:
-            await self.load_balancer.deregister(running.group, running.target)
+            places = [(running.group, running.target), *running.further]
+            await gather(*(self.load_balancer.deregister(*place) for place in places))
         finally:
             try:
                 await running.task.stop()

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -132,6 +132,10 @@ class LoadBalancers:
         raise UnresolvableError(
             f"{wanted.name}: no listener rule of this environment leads to it, so it would get no traffic: add one"
         )
+
+    def groups_named(self, arns: Sequence[str]) -> list[TargetGroup]:
+        """The target groups with some ARNs, as far as stacks of this environment have them."""
+        return [self._groups[arn] for arn in arns if arn in self._groups]
 
     def _changed(self, key: str, properties: Any) -> bool:
         if self._applied.get(key) == properties:

@@ -96,6 +96,7 @@ class Services:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
+        service.further = self._balancers.groups_named(wanted.further)
         service.test_rule = self._balancers.rule_named(wanted.test_rule)
         record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
         # What this release does not deploy has no second revision at once.

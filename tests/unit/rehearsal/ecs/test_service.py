@@ -148,6 +148,55 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
     assert (service.kept_open["carts:7"] > 0.2) is not closes
 
 
+@pytest.mark.parametrize("fails", ["", "inner", "outer"])
+def test_a_task_is_in_each_of_its_target_groups_and_has_to_be_healthy_in_each(fails: str) -> None:
+    async def nothing(*_: Any) -> None:
+        pass
+
+    async def for_ever(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    class Balancer:
+        protocol, is_asked = "TCP", True
+
+        def register(self, group: TargetGroup, task: Any) -> Any:
+            group.targets.append(cast(Any, SimpleNamespace(task=task, healthy=True, last_fault=f"{group.name}: 500")))
+            return group.targets[-1]
+
+        async def wait_healthy(self, group: TargetGroup, target: Any) -> bool:  # noqa: ARG002 - as a load balancer's
+            return group.name != fails
+
+        async def deregister(self, group: TargetGroup, target: Any) -> None:
+            group.targets.remove(target)
+
+    balancer: Any = Balancer()
+    balancer.keep_checking = for_ever
+    definition = SimpleNamespace(revision="carts:7", health_check=None)
+    task = SimpleNamespace(
+        definition=definition, running=True, ending=False, killed_at_stop=False, uptime=9.0,
+        start=nothing, stop=nothing, suffer=nothing, ended=for_ever,
+    )  # fmt: skip
+    outer, inner = (TargetGroup(name, read_target_group({})) for name in ("outer", "inner"))
+    runtime: Any = SimpleNamespace(task=lambda *_: task)
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [outer], runtime, further=[inner])
+
+    async def play() -> list[str | None]:
+        placed = await service.start(Revision(cast(Any, definition), Path()), outer)
+        faults = [placed.fault()]
+        assert [len(each.targets) for each in (outer, inner)] == [1, 1]
+        inner.targets[0].healthy = False
+        faults.append(placed.fault())
+        placed.checks.cancel()
+        return faults
+
+    if fails:
+        with pytest.raises(TaskFailedError, match=f"{fails}: 500"):
+            asyncio.run(play())
+        assert [*outer.targets, *inner.targets] == []
+    else:
+        assert asyncio.run(play()) == [None, "it failed the load balancer's health checks: inner: 500"]
+
+
 def test_a_revision_that_listens_elsewhere_is_waited_for_once_and_what_ends_is_told() -> None:
     """Three failed tasks open the circuit breaker: the first has shown where the program listens."""
 

@@ -33,6 +33,7 @@ def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: i
         monitoring=nothing,
         balancers=nothing,
         steering=nothing,
+        gone=nothing,
     )
 
     async def play() -> None:

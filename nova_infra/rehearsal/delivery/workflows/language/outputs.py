@@ -24,7 +24,17 @@ _WRITES = re.compile(r"GITHUB_OUTPUT|::set-output ")
 _WRITES_KNOWN = re.compile(r"nova (?:github outputs|registry --compare)|--outputs|^\s*: ")
 """What writes outputs that are known, and what is left of a delimiter."""
 _DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
-_MASKS = re.compile(r"::add-mask::[\"']?(?:\$\{?(\w+)\}?|(\$\{\{.*?\}\}))")
+_LEAVES_ALONE = re.compile(
+    r"\s*(?:#|[{}:]|\[|(?:\w+=\S*\s*)+$|[\w-]+=\$\(|"
+    r"(?:nova|echo|printf|cat|jq|git|date|cd|ls|set|test|export|if|then|elif|else|fi|for|do|done|true)\b|$)"
+)
+"""Commands that write no output, unless they name the file."""
+_MASKS = re.compile(r"::add-mask::(?:%s\S*)?[\"']*\s*[\"']?(?:\$\{?(\w+)\}?|(\$\{\{.*?\}\}))")
+_MASKED_BY = {
+    "actions/create-github-app-token": ("token",),
+    "aws-actions/configure-aws-credentials": ("aws-access-key-id", "aws-secret-access-key", "aws-session-token"),
+}
+"""Actions to the outputs that they mask themselves."""
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
@@ -53,7 +63,8 @@ def outputs(script: str, known: Mapping[str, Any], services: Any) -> dict[str, A
         known: What its commands of ours write.
         services: What ``nova services --json`` says.
     """
-    rest = [line for line in _SAYS.sub("", script).splitlines() if _WRITES.search(line)]
+    lines = _SAYS.sub("", script.replace("\\\n", " ")).splitlines()
+    rest = [line for line in lines if _WRITES.search(line) or not _LEAVES_ALONE.match(line)]
     found: dict[str, Any] = {}
     for name, value in _written(script):
         unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
@@ -72,6 +83,8 @@ def masked(step: Mapping[str, Any], variables: Mapping[str, str]) -> set[str]:
     found = _MASKS.findall(script)
     names = {name for name, _ in found if name}
     said = _written(in_lines(script))
-    own = {f"steps.{step.get('id')}.outputs.{name}" for name, value in said if names & {*_VARIABLE.findall(value)}}
+    hidden = {name for name, value in said if names & {*_VARIABLE.findall(value)}}
+    hidden |= {*_MASKED_BY.get(str(step.get("uses")).partition("@")[0], ())}
     texts = [variables.get(name, "") or expression for name, expression in found]
+    own = {f"steps.{step.get('id')}.outputs.{name}" for name in hidden}
     return own | {inner.strip() for text in texts for inner in embedded(text)}

@@ -31,6 +31,9 @@ FILE = '>> "$GITHUB_OUTPUT"'
         (f"nova github outputs {FILE}\nprintf 'a=%s' 1 {FILE}", OURS, False),
         ('nova github outputs | tee -a "$GITHUB_OUTPUT"\necho a=1 | tee -a "$GITHUB_OUTPUT"', OURS, False),
         ("make release", {}, False),
+        (f"nova github outputs {FILE}\n./scripts/more.sh", OURS, False),
+        (f"cd web\n# the list\nnova github outputs {FILE}", OURS, True),
+        (f"nova github outputs \\\n  {FILE}", OURS, True),
         (f'echo "a=1" {FILE}\necho "b=2" > $GITHUB_OUTPUT', {"b": "2"}, True),
     ],
 )
@@ -50,9 +53,16 @@ def test_the_outputs_of_a_script_are_open_unless_all_that_writes_them_is_known(
         (f'T=$(make token)\necho "::add-mask::$T"\necho "token=$T" {FILE}', {"steps.own.outputs.token"}),
         (f'T=$(make token)\necho "::add-mask::$T"\necho "more=1" {FILE}', set()),
         ('echo "::add-mask::$OTHER"', set()),
+        ("""echo '::add-mask::'"$URL" """, {"steps.deploy.outputs.url"}),
+        ("""printf '::add-mask::%s\\n' "$URL" """, {"steps.deploy.outputs.url"}),
         ('echo "$URL"', set()),
     ],
 )
 def test_what_a_step_masks_is_no_output_of_its_job(script: str, hidden: set[str]) -> None:
     variables = {"URL": "${{ steps.deploy.outputs.url }}"}
     assert masked({"id": "own", "run": script}, variables) == hidden
+
+
+@pytest.mark.parametrize(("action", "hidden"), [("create-github-app-token@v2", True), ("checkout@v5", False)])
+def test_some_actions_mask_their_outputs_themselves(action: str, hidden: bool) -> None:
+    assert masked({"id": "app", "uses": f"actions/{action}"}, {}) == ({"steps.app.outputs.token"} if hidden else set())
