@@ -1,7 +1,7 @@
-"""The firewall in front of a load balancer: AWS's common rules for sizes and user agents, which answer 403.
+"""The firewall in front of a load balancer: those of AWS's common rules that AWS describes exactly; they answer 403.
 
-https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html. What other rules read in a
-request only AWS knows.
+https://docs.aws.amazon.com/waf/latest/developerguide/aws-managed-rule-groups-baseline.html: sizes, user agents, and the
+patterns that it gives as examples. What else the rules read in a request only AWS knows.
 """
 
 import re
@@ -11,6 +11,8 @@ from typing import Any
 from aiohttp import web
 
 _GROUP = ("AWS", "AWSManagedRulesCommonRuleSet")
+_FILES = re.compile(r"\.(?:log|ini)$", re.IGNORECASE)
+_REMOTE_FILE = re.compile(r"(?:https?|ftps?|file)://\d{1,3}(?:\.\d{1,3}){3}", re.IGNORECASE)
 _BAD_BOTS = re.compile("nessus|nmap", re.IGNORECASE)
 _RULES: Mapping[str, Callable[[web.BaseRequest], bool]] = {
     "NoUserAgent_HEADER": lambda request: not request.headers.get("User-Agent"),
@@ -19,6 +21,10 @@ _RULES: Mapping[str, Callable[[web.BaseRequest], bool]] = {
     "SizeRestrictions_Cookie_HEADER": lambda request: len(request.headers.get("Cookie", "")) > 10_240,
     "SizeRestrictions_BODY": lambda request: (request.content_length or 0) > 8192,
     "SizeRestrictions_URIPATH": lambda request: len(request.raw_path.partition("?")[0]) > 1024,
+    "RestrictedExtensions_URIPATH": lambda request: bool(_FILES.search(request.path)),
+    "GenericLFI_QUERYARGUMENTS": lambda request: any("../../" in each for each in request.query.values()),
+    "GenericRFI_QUERYARGUMENTS": lambda request: any(map(_REMOTE_FILE.search, request.query.values())),
+    "EC2MetaDataSSRF_QUERYARGUMENTS": lambda request: any("169.254.169.254" in e for e in request.query.values()),
 }
 
 

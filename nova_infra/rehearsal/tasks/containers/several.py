@@ -246,7 +246,9 @@ class SeveralContainers(ContainerTask):
                 if container.killed_at_stop:
                     name = container.definition.name
                     clause = f"what {name} was doing when it was killed at the end of its stop timeout"
-                    self.gaps.setdefault(name, f"{clause}: it does not stop on SIGTERM, or not in time")
+                    self.gaps.setdefault(
+                        name, f"{clause}: it does not stop on SIGTERM or its STOPSIGNAL, or not in time"
+                    )
         finally:
             await self.pause.remove()
 

@@ -30,12 +30,17 @@ def request(path: str = "/", **headers: str) -> web.BaseRequest:
         (request("/?q=" + 2046 * "x", **AGENT), None),
         (request("/?q=" + 2047 * "x", **AGENT), "SizeRestrictions_QUERYSTRING"),
         (request("/" + 1024 * "x", **AGENT), "SizeRestrictions_URIPATH"),
+        (request("/files/app.log?of=a.ini", **AGENT), "RestrictedExtensions_URIPATH"),
+        (request("/files?of=app.log&up=..%2Fa&see=https://example.com/a", **AGENT), None),
+        (request("/files?of=..%2F..%2Fetc/passwd", **AGENT), "GenericLFI_QUERYARGUMENTS"),
+        (request("/load?from=http%3A//198.51.100.7/x", **AGENT), "GenericRFI_QUERYARGUMENTS"),
+        (request("/load?from=169.254.169.254", **AGENT), "EC2MetaDataSSRF_QUERYARGUMENTS"),
         (request(Cookie="a=" + 10_239 * "x", **AGENT), "SizeRestrictions_Cookie_HEADER"),
         (request(**{**AGENT, "Content-Length": "8192"}), None),
         (request(**{**AGENT, "Content-Length": "8193"}), "SizeRestrictions_BODY"),
     ],
 )
-def test_the_common_rules_refuse_what_has_no_agent_or_is_too_large(asked: web.BaseRequest, rule: str | None) -> None:
+def test_the_common_rules_refuse_what_aws_describes_exactly(asked: web.BaseRequest, rule: str | None) -> None:
     assert refusing(read_firewall(acl(COMMON)), asked) == rule
 
 
