@@ -11,9 +11,11 @@ class NovaError(Exception):
 
     Attributes:
         exit_code: 2 for a refused input, 1 for a check that failed, 3 for an error that AWS returned.
+        code: What AWS calls its error; empty for any other.
     """
 
     exit_code = 2
+    code = ""
 
 
 class ConfigError(NovaError):

@@ -47,7 +47,7 @@ def main() -> None:
     tools.put_first(os.environ)
     # SIGHUP and SIGTERM stop everything as cleanly as Ctrl-C does, from the first moment on.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     try:
         # click's standalone mode would turn an interruption into exit code 1.
         sys.exit(nova(standalone_mode=False))
@@ -72,7 +72,3 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         notify("interrupted: everything that was started has been stopped", err=True)
         sys.exit(130)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt

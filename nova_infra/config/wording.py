@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from nova_infra.config.root import CONFIG_FILE, Config
 from nova_infra.config.services.service import Service
+from nova_infra.documents.text import counted
 from nova_infra.toml import key_path
 
 
@@ -114,7 +115,7 @@ def fault_of(error: ErrorDetails, where: str = "") -> str:
         case "string_too_long" | "too_long" if isinstance(error["input"], str):
             fault = f"is too long: write at most {context['max_length']} characters"
         case "string_too_short":
-            fault = f"is too short: write at least {context['min_length']} {_characters(context['min_length'])}"
+            fault = f"is too short: write at least {counted(context['min_length'], 'character')}"
         case "too_long":
             fault = f"has too many entries: write at most {context['max_length']}"
         case "tuple_type" if error["loc"][-1] in _OF_WORDS and (words := _words(error["input"])):
@@ -151,10 +152,6 @@ def _of_unknown(path: tuple[int | str, ...]) -> str:
     if len(inside) == 1:
         remedy = f"did you mean {close[0]}, or {key} in {inside[0]}?"
     return f"is not a key that Nova knows: {remedy}"
-
-
-def _characters(number: int) -> str:
-    return "character" if number == 1 else "characters"
 
 
 def shortened(value: object) -> str:

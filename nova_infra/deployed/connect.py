@@ -41,6 +41,12 @@ class Whereabouts:
     region: str | None = None
     platform: str | None = None
 
+    @property
+    def config(self) -> Path | None:
+        """The ``nova.toml`` that says the rest; None where there is none, or it is not to be read."""
+        path = self.root / "nova.toml"
+        return path if self.region is None and self.platform is None and path.is_file() else None
+
 
 def connect(name: str, *, role: Role, where: Whereabouts) -> RecordedEnvironment:
     """The environment of a name.
@@ -52,12 +58,15 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> RecordedEnvironment
     Args:
         role: ``observer`` to look, ``release`` to change, ``operator`` for logs, tasks and capacity.
     """
-    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
-        from nova_infra.deployed.rehearsed import RehearsedEnvironment
+    return _rehearsed(name, where) or connect_to_aws(name, role=role, where=where)
 
-        _, platform = _entry(name, where)
-        return RehearsedEnvironment(name, platform=platform, url=rehearsal)
-    return connect_to_aws(name, role=role, where=where)
+
+def _rehearsed(name: str, where: Whereabouts) -> RehearsedEnvironment | None:
+    if (rehearsal := os.environ.get(REHEARSAL_VARIABLE)) is None:
+        return None
+    from nova_infra.deployed.rehearsed import RehearsedEnvironment
+
+    return RehearsedEnvironment(name, platform=_entry(name, where)[1], url=rehearsal)
 
 
 def connect_to_change(name: str, *, where: Whereabouts) -> DeployedEnvironment:
@@ -128,17 +137,12 @@ def connect_steered(name: str, *, where: Whereabouts) -> SteeredEnvironment:
 
 def connect_gate(name: str, *, where: Whereabouts) -> AwsEnvironment | RehearsedEnvironment:
     """The environment of a name, to answer for its test suite; see :func:`connect`."""
-    if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
-        from nova_infra.deployed.rehearsed import RehearsedEnvironment
-
-        return RehearsedEnvironment(name, platform=_entry(name, where)[1], url=rehearsal)
-    return connect_to_aws(name, role="gate", where=where)
+    return _rehearsed(name, where) or connect_to_aws(name, role="gate", where=where)
 
 
 def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[str, ...]:
     """The environments that are asked for: the chosen ones, or all that ``nova.toml`` names, in promotion order."""
-    path = where.root / "nova.toml"
-    if where.region is not None or where.platform is not None or not path.is_file():
+    if (path := where.config) is None:
         if not chosen:
             raise RefusedError(
                 "environments: none given, and there is no nova.toml here: name them, as in "
@@ -154,8 +158,7 @@ def environment_names(where: Whereabouts, chosen: Sequence[str] = ()) -> tuple[s
 
 def service_names(where: Whereabouts) -> tuple[str, ...] | None:
     """The names of the services in ``nova.toml``; None where there is no such file, or it is not to be used."""
-    path = where.root / "nova.toml"
-    if where.region is not None or where.platform is not None or not path.is_file():
+    if (path := where.config) is None:
         return None
     try:
         return tuple(str(service["name"]) for service in read_toml(path)["services"])
@@ -172,8 +175,7 @@ def connect_toolchain(where: Whereabouts) -> ToolchainAccount | None:
         from nova_infra.deployed.rehearsed import RehearsedToolchain
 
         return RehearsedToolchain(rehearsal)
-    path = where.root / "nova.toml"
-    if where.region is not None or where.platform is not None or not path.is_file():
+    if (path := where.config) is None:
         return None
     _, platform = _environments(path)
     toolchain = read_toml(path).get("toolchain", {})
@@ -204,8 +206,7 @@ def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str
 
     Only what is needed is read of the file: a fault elsewhere in it must not stop a rollback.
     """
-    path = where.root / "nova.toml"
-    if where.region is not None or where.platform is not None or not path.is_file():
+    if (path := where.config) is None:
         return None, where.platform or "nova"
     environments, platform = _environments(path)
     entry = environments.get(name)

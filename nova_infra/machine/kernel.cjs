@@ -1,7 +1,7 @@
 // Loaded before CDK by the Node that `kernel` starts: `program.js DIRECTORY`.
 //
 // Whatever ends Python, Node leaves nothing behind: what both keep on the disk is in that directory, and Node, which
-// outlives a Python that is killed, removes it.
+// outlives a Python that is killed, removes it. CDK's validator runs beside it: see validator.cjs.
 "use strict";
 const { isMainThread } = require("node:worker_threads");
 const fs = require("node:fs");
@@ -23,4 +23,5 @@ if (isMainThread && directory && process.argv[1] === path.join(directory, "lib",
     const ended = ["EPIPE", "ECONNRESET"].includes(error.code) || String(error.message).includes("Interrupted before callback returned");
     if (ended || process.ppid !== python) process.exit(1);
   });
+  require("./validator.cjs");
 }

@@ -324,6 +324,12 @@ class Record:
         """Whether this machine showed what every task used."""
         return UNMEASURED not in self.not_rehearsed
 
+    def note_lost(self, revision: str, why: str) -> None:
+        """Note once that a task of a revision did not stay up."""
+        said = f"a task of {revision} did not stay up: "
+        if not any(each.startswith(said) for each in self.lost):
+            self.lost.append(said + why)
+
     @property
     def succeeded(self) -> bool:
         """Whether every stage succeeded."""

@@ -94,9 +94,7 @@ def rehearse(options: Options) -> bool:
             # What AWS would refuse, the plan has said: what is left is what the rehearsal does not know.
             if prepared.unknown is not None:
                 raise prepared.unknown
-            record.granted = taken_for_granted(
-                prepared.candidate, baseline, provided(prepared.config), prepared.runtime.runs
-            )
+            record.granted = taken_for_granted(prepared.candidate, baseline, prepared.runtime.runs)
             record.granted += chosen_protocols(prepared.config, prepared.candidate.sources, baseline.sources)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
@@ -209,7 +207,7 @@ def _play(prepared: _Prepared, baseline: Release, record: Record, console: Conso
     async def play() -> list[DrillResult]:
         async with runtime:
             if config is not None:
-                await prepare_dependencies(runtime, config, options.root, logs)
+                await prepare_dependencies(runtime, config, options.root, logs, baseline=baseline.sources)
             await player.play()
             if not record.succeeded:
                 return []

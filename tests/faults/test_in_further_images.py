@@ -191,7 +191,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     ),
     "metrics alone are to be reached from outside": (
         "✗",
-        "127.0.0.1 only",
+        "127.0.0.1 or ::1 only",
         {
             "before": "threading.Thread(target=http.server.HTTPServer(('0.0.0.0', 9090), http.server.BaseHTTPRequestHandler).serve_forever, daemon=True).start()",
             "environment": {"HOST": "127.0.0.1"},

@@ -211,7 +211,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     # Networks
-    "loopback alone": ("✗", "127.0.0.1 only", {"environment": {"HOST": "127.0.0.1"}}),
+    "loopback alone": ("✗", "127.0.0.1 or ::1 only", {"environment": {"HOST": "127.0.0.1"}}),
     "IPv6 alone": (
         "✗",
         "GET /health got no answer",
@@ -221,7 +221,7 @@ FAULTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     "IPv6 and IPv4": ("✓", "", {"environment": {"HOST": "::", "FAMILY": "AF_INET6"}}),
-    "loopback of IPv6 alone": ("✗", "127.0.0.1 only", {"environment": {"HOST": "::1", "FAMILY": "AF_INET6"}}),
+    "loopback of IPv6 alone": ("✗", "127.0.0.1 or ::1 only", {"environment": {"HOST": "::1", "FAMILY": "AF_INET6"}}),
     "its own name is asked for": ("✓", "", {"before": "socket.gethostbyname(socket.gethostname())"}),
     "another port is exposed": ("✓", "", image("EXPOSE 9999")),
     # Health checks

@@ -1,7 +1,9 @@
 """What Nova changes of jsii is called as jsii calls its own, and CDK says the same through it."""
 
 import inspect
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +36,34 @@ try:
 except RuntimeError as error:
     print(error)
 raise SystemExit(7)
+"""
+
+
+FAULTY = """
+import os, sys
+from nova_infra import kernel
+from nova_infra.machine import tools
+tools.prepare_node(os.environ)
+os.environ["NODE_OPTIONS"] += f' "--require={sys.argv[1]}"'
+kernel.connect_directly()
+import aws_cdk as cdk
+app = cdk.App(outdir=sys.argv[2])
+known = cdk.Environment(account="111111111111", region="eu-west-1")
+for scope, environment in ((app, None), (cdk.Stage(app, "Stage"), known)):
+    stack = cdk.Stack(scope, "Stack", env=environment)
+    cdk.CfnResource(stack, "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": 1000})
+app.synth()
+"""
+LOADED = """
+const { isMainThread } = require("node:worker_threads");
+const { Module } = WebAssembly;
+WebAssembly.Module = class extends Module {
+  constructor(...given) {
+    super(...given);
+    console.error(`loaded in ${isMainThread ? "CDK's" : "the second"} thread`);
+    if (!isMainThread && FAILS) throw new Error("it fails");
+  }
+};
 """
 
 
@@ -140,3 +170,21 @@ def test_a_synthesis_that_is_interrupted_says_nothing_and_leaves_nothing(number:
     assert process.returncode == -number
     psutil.wait_procs([node], timeout=30)
     assert (node.is_running(), [each for each in places if each.parent.exists()]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("fails", "threads"),
+    # Where the second thread fails, CDK's own loads the validator after all.
+    one_of_each([("false", ["the second"]), ("true", ["CDK's", "the second"])]),
+)
+def test_cdk_s_validator_runs_beside_cdk_and_finds_the_same(fails: str, threads: list[str], tmp_path: Path) -> None:
+    (spy := tmp_path / "spy.cjs").write_text(LOADED.replace("FAILS", fails), encoding="utf-8")
+    program = [sys.executable, "-c", FAULTY, str(spy), str(tmp_path / "out")]
+    said = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert sorted(re.findall("^loaded in (.+) thread$", said.stderr, re.MULTILINE)) == threads
+    reports = json.loads((tmp_path / "out" / "validation-report.json").read_text(encoding="utf-8"))["pluginReports"]
+    [report] = [each for each in reports if each["pluginName"] == "CloudFormation Validate"]
+    assert report["pluginVersion"][0].isdecimal()
+    [violation] = report["violations"]
+    assert violation["description"] == "DelaySeconds: 1000 is greater than the maximum of 900"
+    assert [each["constructPath"] for each in violation["violatingConstructs"]] == ["Stage/Stack/Queue", "Stack/Queue"]

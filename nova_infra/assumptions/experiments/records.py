@@ -9,6 +9,7 @@ from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_
 from nova_infra.assumptions.sandbox.requests import ask
 from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
 from nova_infra.assumptions.sandbox.templates import ref, resource, template
+from nova_infra.deployed.protocol import pages
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 
@@ -37,14 +38,8 @@ def _parameters(sandbox: Sandbox) -> Iterator[Reading]:
 
 
 def _history(sandbox: Sandbox, name: str) -> set[int]:
-    found: set[int] = set()
-    more: dict[str, Any] = {}
-    while True:
-        page = sandbox.call("ssm", "get_parameter_history", Name=name, MaxResults=50, **more)
-        found |= {int(each["Version"]) for each in page["Parameters"] if each.get("LastModifiedDate")}
-        if not page.get("NextToken"):
-            return found
-        more = {"NextToken": page["NextToken"]}
+    versions = pages(sandbox, "ssm", "get_parameter_history", "Parameters", Name=name, MaxResults=50)
+    return {int(each["Version"]) for each in versions if each.get("LastModifiedDate")}
 
 
 def _parameter(value: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, TAG, LeftoversError, SandboxAccount
+from nova_infra.deployed.protocol import pages
 from nova_infra.errors import NovaError, PassingError
 
 _BETWEEN_LOOKS = 10.0
@@ -14,14 +15,7 @@ _TRIES = 2
 
 def leftovers(account: SandboxAccount) -> list[dict[str, Any]]:
     """The stacks that experiments left behind, by their tag."""
-    found: list[dict[str, Any]] = []
-    more: dict[str, str] = {}
-    while True:
-        page = account.call("cloudformation", "describe_stacks", **more)
-        found += [stack for stack in page["Stacks"] if _is_ours(stack)]
-        if not page.get("NextToken"):
-            return found
-        more = {"NextToken": page["NextToken"]}
+    return [stack for stack in pages(account, "cloudformation", "describe_stacks", "Stacks") if _is_ours(stack)]
 
 
 def clean(account: SandboxAccount, *, pause: Callable[[float], object] = time.sleep) -> list[str]:
@@ -87,7 +81,7 @@ def _step(name: str, account: SandboxAccount, tries: dict[str, int]) -> bool:
         elif (status == "CREATE_IN_PROGRESS" or not status.endswith("_IN_PROGRESS")) and tries[name] <= _TRIES:
             account.call("cloudformation", "delete_stack", StackName=name)
     except NovaError as error:
-        if getattr(error, "code", "") != "ValidationError":  # it has gone on since it was looked at: look again
+        if error.code != "ValidationError":  # it has gone on since it was looked at: look again
             raise
     return False
 
@@ -96,7 +90,7 @@ def _described(name: str, account: SandboxAccount) -> Mapping[str, Any] | None:
     try:
         stacks = account.call("cloudformation", "describe_stacks", StackName=name)["Stacks"]
     except NovaError as error:
-        if getattr(error, "code", "") == "ValidationError":  # no stack has that name
+        if error.code == "ValidationError":  # no stack has that name
             return None
         raise
     return next((stack for stack in stacks if _is_ours(stack)), None)
@@ -108,7 +102,7 @@ def _stop_tasks(account: SandboxAccount) -> None:
     try:
         tasks = account.call("ecs", "list_tasks", cluster=cluster)["taskArns"]
     except NovaError as error:
-        if getattr(error, "code", "") == "ClusterNotFoundException":
+        if error.code == "ClusterNotFoundException":
             return
         raise
     for task in tasks:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import Any, Protocol, TypeVar
 
+from nova_infra.deployed.protocol import Account
 from nova_infra.errors import AwsError, NovaError, PassingError
 
 _Result = TypeVar("_Result")
@@ -27,16 +28,12 @@ _BETWEEN_LOOKS = 5.0
 _STACK_MINUTES = 30
 
 
-class SandboxAccount(Protocol):
-    """The calls that are made of AWS: :class:`nova_infra.deployed.aws.client.session.Aws`."""
+class SandboxAccount(Account, Protocol):
+    """What is asked of the account: :class:`nova_infra.deployed.aws.client.session.Aws`."""
 
     @property
     def region(self) -> str:
         """Where the experiments run."""
-        ...
-
-    def call(self, service: str, operation: str, /, **arguments: Any) -> dict[str, Any]:
-        """Call an operation."""
         ...
 
     def assumed(self, role_arn: str) -> SandboxAccount:

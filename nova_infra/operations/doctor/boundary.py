@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import unquote
 
 from nova_infra.config import Config
 from nova_infra.config.values.fields import aws_regions
+from nova_infra.deployed.protocol import Account, pages
 from nova_infra.errors import NovaError
 from nova_infra.names import BOOTSTRAP_QUALIFIER, PIPELINE_STACK, boundary_name
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.check import Check, not_known
 from nova_infra.operations.release.permissions_boundary import boundary_document
 
 
@@ -30,7 +30,7 @@ def boundary_checks(config: Config, access: Account) -> Iterator[Check]:
         limited = set(_roles_limited_by(arn, access))
         wanted = {f"cdk-{BOOTSTRAP_QUALIFIER}-cfn-exec-role-{toolchain.account}-{toolchain.region}", *_roles(access)}
     except NovaError as error:
-        if getattr(error, "code", "") in ("NoSuchEntity", "NoSuchEntityException"):
+        if error.code in ("NoSuchEntity", "NoSuchEntityException"):
             yield Check(False, f"no permissions boundary {name}", bootstrap)
         else:
             yield not_known(f"the permissions boundary {name}", error)
@@ -48,33 +48,21 @@ def boundary_checks(config: Config, access: Account) -> Iterator[Check]:
 
 
 def _roles_limited_by(arn: str, access: Account) -> Iterator[str]:
-    more: dict[str, Any] = {}
-    while True:
-        page = access.call(
-            "iam", "list_entities_for_policy", PolicyArn=arn, PolicyUsageFilter="PermissionsBoundary", **more
-        )
-        yield from (role["RoleName"] for role in page["PolicyRoles"])
-        if not page.get("IsTruncated"):
-            return
-        more = {"Marker": page["Marker"]}
+    which = {"PolicyArn": arn, "PolicyUsageFilter": "PermissionsBoundary"}
+    for role in pages(access, "iam", "list_entities_for_policy", "PolicyRoles", **which):
+        yield role["RoleName"]
 
 
 def _roles(access: Account) -> Iterator[str]:
     """Names of the roles that the pipeline's stack has created; empty if it is not deployed yet."""
-    more: dict[str, Any] = {}
-    while True:
-        try:
-            page = access.call("cloudformation", "list_stack_resources", StackName=PIPELINE_STACK, **more)
-        except NovaError as error:
-            if getattr(error, "code", "") == "ValidationError":
-                return
-            raise
-        for resource in page["StackResourceSummaries"]:
+    of_stack = ("cloudformation", "list_stack_resources", "StackResourceSummaries")
+    try:
+        for resource in pages(access, *of_stack, StackName=PIPELINE_STACK):
             if resource["ResourceType"] == "AWS::IAM::Role" and resource["ResourceStatus"] != "DELETE_COMPLETE":
                 yield resource["PhysicalResourceId"]
-        if not page.get("NextToken"):
-            return
-        more = {"NextToken": page["NextToken"]}
+    except NovaError as error:
+        if error.code != "ValidationError":
+            raise
 
 
 def _meaning(document: object) -> object:

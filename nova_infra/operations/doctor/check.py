@@ -1,16 +1,8 @@
 """One line of ``nova doctor``: right, to be fixed, or not known."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from nova_infra.errors import NovaError
-
-
-class Account(Protocol):
-    """Calls AWS in one account and region: see :class:`nova_infra.deployed.aws.client.session.Aws`."""
-
-    def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
-        """Call an operation."""
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from typing import TypeAlias
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.config.values.fields import aws_regions
+from nova_infra.deployed.protocol import Account
 from nova_infra.documents.model import Document, Line, Paragraph, Prose, Section, Tone
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, DEPLOY_REGISTRY, repository_name
 from nova_infra.operations.doctor.boundary import boundary_checks
-from nova_infra.operations.doctor.check import Account, Check, is_anothers, not_known
+from nova_infra.operations.doctor.check import Check, is_anothers, not_known
 from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
 from nova_infra.operations.doctor.networks import existing_network
@@ -172,7 +173,7 @@ def bootstrap_checks(access: Account, account: str, region: str, toolchain: str)
     try:
         version = int(access.call("ssm", "get_parameter", Name=BOOTSTRAP_VERSION)["Parameter"]["Value"])
     except NovaError as error:
-        if getattr(error, "code", "") == "ParameterNotFound":
+        if error.code == "ParameterNotFound":
             yield Check(False, "not bootstrapped", command)
         else:
             yield not_known("the bootstrap", error)
@@ -219,7 +220,7 @@ def _source(config: Config, access: Account) -> Check:
     try:
         connection = access.call(service, "get_connection", region=arn.split(":")[3], ConnectionArn=arn)["Connection"]
     except NovaError as error:
-        if getattr(error, "code", "") == "ResourceNotFoundException":
+        if error.code == "ResourceNotFoundException":
             return Check(False, f"no connection {arn}", "create one in the console and put its ARN into nova.toml")
         return not_known("the connection to the repository", error)
     state = connection["ConnectionStatus"]
@@ -238,7 +239,7 @@ def _repositories(config: Config, access: Account) -> Check:
             if not access.call("ecr", "list_images", repositoryName=name, maxResults=1)["imageIds"]:
                 empty.append(name)
         except NovaError as error:
-            if getattr(error, "code", "") != "RepositoryNotFoundException":
+            if error.code != "RepositoryNotFoundException":
                 return not_known("the image repositories", error)
             missing.append(name)
     if missing:
@@ -254,7 +255,7 @@ def _hosted_zone(domain: str, hosts: Sequence[str], zone_id: str, access: Accoun
     try:
         zone = access.call("route53", "get_hosted_zone", Id=zone_id)["HostedZone"]
     except NovaError as error:
-        if getattr(error, "code", "") == "NoSuchHostedZone":
+        if error.code == "NoSuchHostedZone":
             return Check(False, f"no hosted zone {zone_id}", f"create the zone of {domain} in this account")
         if is_anothers(error):
             remedy = (
@@ -277,7 +278,7 @@ def _secret(name: str, access: Account) -> Check:
     try:
         access.call("secretsmanager", "describe_secret", SecretId=name)
     except NovaError as error:
-        if getattr(error, "code", "") == "ResourceNotFoundException":
+        if error.code == "ResourceNotFoundException":
             return Check(False, f"no secret {name}", "create it in this account and region, in Secrets Manager")
         return not_known(f"the secret {name}", error)
     return Check(True, f"secret {name}")

@@ -9,10 +9,11 @@ from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules.network.internal import asked_from_outside
 from nova_infra.config.services.runtime import MIN_BAKE_MINUTES
 from nova_infra.config.values.existing import ExistingLoadBalancer
+from nova_infra.deployed.protocol import Account, pages
 from nova_infra.documents.text import counted
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.check import Check, not_known
 from nova_infra.operations.gates.listener_rules import collisions, of_others
 from nova_infra.operations.gates.orphans import wanted_rules
 
@@ -74,9 +75,10 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         names = sorted({balancer.security_group, *found.get("SecurityGroups", ())})
         groups = access.call("ec2", "describe_security_groups", GroupIds=names)["SecurityGroups"]
         own = _own_resources(config, environment, access)
-        others = of_others(_rules(balancer, access), own.get("AWS::ElasticLoadBalancingV2::ListenerRule", ()))
+        rules = pages(access, "elbv2", "describe_rules", "Rules", ListenerArn=balancer.listener)
+        others = of_others(rules, own.get("AWS::ElasticLoadBalancingV2::ListenerRule", ()))
     except NovaError as error:
-        if "NotFound" in (code := getattr(error, "code", "")):
+        if "NotFound" in (code := error.code):
             key = {"ListenerNotFound": "listener", "InvalidGroup.NotFound": "security_group"}.get(code, "arn")
             yield Check(False, f"load balancer: {error}", _correct(key, environment))
         else:
@@ -209,16 +211,6 @@ def _opens(rule: Mapping[str, Any], port: int) -> bool:
     return rule["IpProtocol"] == "-1" or bool(rule.get("FromPort", 0) <= port <= rule.get("ToPort", 65535))
 
 
-def _rules(balancer: ExistingLoadBalancer, access: Account) -> Iterator[Mapping[str, Any]]:
-    which: dict[str, str] = {"ListenerArn": balancer.listener}
-    while True:
-        answer = access.call("elbv2", "describe_rules", **which)
-        yield from answer["Rules"]
-        if not (marker := answer.get("NextMarker")):
-            return
-        which["Marker"] = marker
-
-
 def _own_resources(config: Config, environment: Environment, access: Account) -> dict[str, list[str]]:
     """Physical ids of the resources of the services' stacks, by type."""
     prefix = environment_prefix(config.platform.name, environment.name)
@@ -229,7 +221,7 @@ def _own_resources(config: Config, environment: Environment, access: Account) ->
                 "cloudformation", "describe_stack_resources", StackName=stack_name(prefix, service.name)
             )
         except NovaError as error:
-            if getattr(error, "code", "") != "ValidationError":  # it is not deployed
+            if error.code != "ValidationError":  # it is not deployed
                 raise
             continue
         for resource in found["StackResources"]:

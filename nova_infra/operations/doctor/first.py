@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from nova_infra.config import Config, Environment, Notifications
 from nova_infra.config.values.fields import aws_regions
 from nova_infra.config.values.regions import has_notification_rules
+from nova_infra.deployed.protocol import Account
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NovaError
 from nova_infra.names import GITHUB_ISSUER, environment_prefix, github_stack_name, platform_stack_name
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.check import Check, not_known
 from nova_infra.operations.doctor.leftovers import leftovers, settings_of_others
 from nova_infra.operations.gates.problems import removal
 
@@ -92,7 +93,7 @@ def _service_linked_role(role: str, service: str, access: Account) -> Check:
     try:
         access.call("iam", "get_role", RoleName=role)
     except NovaError as error:
-        if getattr(error, "code", "") in ("NoSuchEntity", "NoSuchEntityException"):
+        if error.code in ("NoSuchEntity", "NoSuchEntityException"):
             return Check(False, f"no role {role}", f"aws iam create-service-linked-role --aws-service-name {service}")
         return not_known(f"the role {role}", error)
     return Check(True, f"role {role}")
@@ -105,7 +106,7 @@ def _firewall(prefix: str, guarded: bool, access: Account) -> Check:
     try:
         found = access.call("cloudformation", "describe_stack_resources", StackName=stack)["StackResources"]
     except NovaError as error:
-        if getattr(error, "code", "") == "ValidationError":
+        if error.code == "ValidationError":
             return Check(
                 True,
                 f"firewall: {stack} is not deployed yet",
@@ -173,7 +174,7 @@ def _identity_provider(config: Config, account: str, access: Account) -> Iterato
         access.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn)
         there = True
     except NovaError as error:
-        if getattr(error, "code", "") not in ("NoSuchEntity", "NoSuchEntityException"):
+        if error.code not in ("NoSuchEntity", "NoSuchEntityException"):
             yield not_known("GitHub's identity provider", error)
             return
         there = False
@@ -195,7 +196,7 @@ def _owner(stack: str, account: str, access: Account) -> Check:
     try:
         access.call("cloudformation", "describe_stacks", StackName=stack)
     except NovaError as error:
-        if getattr(error, "code", "") == "ValidationError":
+        if error.code == "ValidationError":
             return Check(
                 False,
                 "GitHub's identity provider is there already, and a second one would be refused",

@@ -10,6 +10,7 @@ from typing import Any
 
 from nova_infra.config import Config, Environment, Service
 from nova_infra.config.resolved import resolved
+from nova_infra.deployed.protocol import Account
 from nova_infra.errors import NovaError
 from nova_infra.names import (
     REGISTRY_STACK,
@@ -17,7 +18,7 @@ from nova_infra.names import (
     platform_stack_name,
     stack_name,
 )
-from nova_infra.operations.doctor.check import Account, Check, is_anothers, not_known
+from nova_infra.operations.doctor.check import Check, is_anothers, not_known
 
 _NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
@@ -56,7 +57,7 @@ def _is_deployed(stack: str, access: Account) -> bool:
     try:
         access.call("cloudformation", "describe_stacks", StackName=stack)
     except NovaError as error:
-        if getattr(error, "code", "") == "ValidationError":
+        if error.code == "ValidationError":
             return False
         raise
     return True
@@ -70,7 +71,7 @@ def _record(host: str, environment: Environment, access: Account) -> Iterator[Ch
     try:
         records = access.call("route53", "list_resource_record_sets", HostedZoneId=zone, **first)["ResourceRecordSets"]
     except NovaError as error:
-        if getattr(error, "code", "") == "NoSuchHostedZone" or is_anothers(error):
+        if error.code == "NoSuchHostedZone" or is_anothers(error):
             return  # which is said of the zone itself
         raise
     # Route 53 writes an asterisk by its code.
@@ -87,7 +88,7 @@ def _queue(name: str, access: Account) -> Iterator[Check]:
     try:
         access.call("sqs", "get_queue_url", QueueName=name)
     except NovaError as error:
-        if getattr(error, "code", "") in _NO_QUEUE:
+        if error.code in _NO_QUEUE:
             return
         raise
     yield Check(
@@ -124,7 +125,7 @@ def _signing(access: Account) -> Check:
     try:
         found = access.call("ecr", "get_signing_configuration")["signingConfiguration"]
     except NovaError as error:
-        if getattr(error, "code", "") != "SigningConfigurationNotFoundException":
+        if error.code != "SigningConfigurationNotFoundException":
             raise
         found = {}
     if rules := found.get("rules", ()):

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from nova_infra.config import Environment
+from nova_infra.deployed.protocol import Account
 from nova_infra.errors import NovaError
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.check import Check, not_known
 
 _FEWEST_ADDRESSES = 8
 """What a load balancer needs in each subnet:
@@ -23,7 +24,7 @@ def existing_network(environment: Environment, access: Account) -> Iterator[Chec
             each["SubnetId"]: each for each in access.call("ec2", "describe_subnets", SubnetIds=wanted)["Subnets"]
         }
     except NovaError as error:
-        if getattr(error, "code", "") in ("InvalidVpcID.NotFound", "InvalidSubnetID.NotFound"):
+        if error.code in ("InvalidVpcID.NotFound", "InvalidSubnetID.NotFound"):
             yield Check(False, f"network: {error}", f"correct network of {name} in nova.toml")
         else:
             yield not_known(f"the network {network.vpc}", error)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.deployed.model import VCPU_QUOTA
+from nova_infra.deployed.protocol import Account, pages
 from nova_infra.errors import NovaError
-from nova_infra.operations.doctor.check import Account, Check, not_known
+from nova_infra.operations.doctor.check import Check, not_known
 
 _ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
 
@@ -40,16 +41,9 @@ def build_quotas(config: Config, access: Account) -> Iterator[Check]:
     if config.delivery.engine != "codepipeline":
         return
     wanted = dict.fromkeys(["x86-64", *(service.architecture for service in config.services)])
-    found: dict[str, tuple[float, str]] = {}
-    token: dict[str, str] = {}
     try:
-        while True:
-            answer = access.call("service-quotas", "list_service_quotas", ServiceCode="codebuild", **token)
-            for quota in answer["Quotas"]:
-                found[str(quota["QuotaName"])] = (float(quota["Value"]), str(quota["QuotaCode"]))
-            if "NextToken" not in answer:
-                break
-            token = {"NextToken": answer["NextToken"]}
+        listed = pages(access, "service-quotas", "list_service_quotas", "Quotas", ServiceCode="codebuild")
+        found = {str(each["QuotaName"]): (float(each["Value"]), str(each["QuotaCode"])) for each in listed}
     except NovaError as error:
         yield not_known("the quota of concurrent builds", error)
         return

@@ -18,6 +18,7 @@ from nova_infra.operations.planner.blockers.cloudformation.names import (
     taken_names,
     taken_roles_of_services,
 )
+from nova_infra.operations.planner.blockers.cloudformation.regions import of_another_region
 from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.blockers.cloudformation.templates import refused_templates
 from nova_infra.operations.planner.blockers.cloudformation.waiting import waits_in_vain
@@ -105,6 +106,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_functions,
     refused_deliveries,
     waits_in_vain,
+    of_another_region,
     closed_ways,
     impassable,
     repeated_rules,

@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.assembly import Template, readable
-from nova_infra.operations.changes.template_values import references
+from nova_infra.operations.changes.template_values import needs_of
 from nova_infra.operations.planner.blockers.resources.quotas import NESTED
 
 _STACK = "AWS::CloudFormation::Stack"
@@ -180,14 +180,7 @@ def _id_of(name: str) -> dict[str, str]:
 
 
 def _wait_for_each_other(template: Template, inner: Mapping[str, Any]) -> bool:
-    needs = {
-        name: {
-            *references(template["Resources"][name].get("Properties")),
-            *_listed(template["Resources"][name].get("DependsOn", [])),
-        }
-        & inner.keys()
-        for name in inner
-    }
+    needs = {name: needs_of(template["Resources"][name]) & inner.keys() for name in inner}
     try:
         return not list(TopologicalSorter(needs).static_order())
     except CycleError:

@@ -44,6 +44,7 @@ class PlayedStack:
 
     Attributes:
         revisions: Logical id of a task definition to ``key:number``, by which it is referred to.
+        made_up: Parameters that CloudFormation looks up, and that a container's variable has a made-up value for.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class PlayedStack:
         self.revisions = revisions
         self.template = template
         self.home = home or Home()
+        self.made_up: set[str] = set()
         self._properties: dict[str, Any] = {}
         self._resolver = Resolver(
             ref=self._ref,
@@ -87,13 +89,42 @@ class PlayedStack:
         """A resource's properties, resolved."""
         if logical_id not in self._properties:
             resource, where = self.template["Resources"][logical_id], f"{self.name}.{logical_id}"
-            resolved = self._resolver.resolve(resource.get("Properties", {}), where=where)
+            given = resource.get("Properties", {})
+            if resource["Type"] == "AWS::ECS::TaskDefinition":
+                given = self._with_made_up_variables(given)
+            resolved = self._resolver.resolve(given, where=where)
             check_properties(resource["Type"], resolved, where)
             if key := _GENERATED.get(resource["Type"]):
                 resolved.setdefault(key, f"{self.name}-{logical_id}")
             self._properties[logical_id] = resolved
         properties: dict[str, Any] = self._properties[logical_id]
         return properties
+
+    def _with_made_up_variables(self, task: Mapping[str, Any]) -> dict[str, Any]:
+        """A task definition whose containers' variables have made-up values for what CloudFormation looks up."""
+
+        def made_up(value: Any) -> Any:
+            if isinstance(value, list):
+                return [made_up(each) for each in value]
+            if not isinstance(value, Mapping):
+                return value
+            name = value.get("Ref")
+            if isinstance(name, str) and self._is_looked_up(name):
+                self.made_up.add(name)
+                return "made-up"
+            return {key: made_up(each) for key, each in value.items()}
+
+        containers = task.get("ContainerDefinitions", [])
+        changed = [
+            {**each, "Environment": made_up(each["Environment"])}
+            if isinstance(each, Mapping) and "Environment" in each
+            else each
+            for each in (containers if isinstance(containers, list) else [])
+        ]
+        return {**task, "ContainerDefinitions": changed or containers}
+
+    def _is_looked_up(self, parameter: str) -> bool:
+        return str(self.template.get("Parameters", {}).get(parameter, {}).get("Type")).startswith("AWS::SSM::")
 
     def required(self, logical_id: str, *names: str) -> dict[str, Any]:
         """A resource's properties, resolved, once those that the rehearsal needs are known to be present."""
@@ -158,7 +189,7 @@ class PlayedStack:
         if name in ("AWS::AccountId", "AWS::Region"):
             return self.home.account if name == "AWS::AccountId" else self.home.region
         if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
-            if str(parameter.get("Type")).startswith("AWS::SSM::"):
+            if self._is_looked_up(name):
                 raise ValueError("its value is in Systems Manager")
             return parameter["Default"]
         resource_type = self.template["Resources"][name]["Type"]

@@ -1,5 +1,7 @@
 """Starts a dependency's container, such as a database, and waits for it to be ready."""
 
+from __future__ import annotations
+
 import asyncio
 import itertools
 import re
@@ -30,11 +32,18 @@ _MOST_PROCESSES = 1024
 
 @dataclass(frozen=True)
 class Needed:
-    """A dependency and its local image."""
+    """A dependency and its local image.
+
+    Attributes:
+        before: What the baseline's tasks call it, where its nova.toml says something else.
+        retired: Whether the release's tasks no longer have it.
+    """
 
     wanted: Dependency
     image: str
     hosts: frozenset[str] = frozenset()
+    before: Needed | None = None
+    retired: bool = False
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """The dependencies of one environment: a container for each, and the names that lead tasks to it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from nova_infra.machine.parallel import gather
@@ -39,6 +39,7 @@ class Dependencies:
         self._records = records
         self._denied = denied
         self._barred: dict[str, dict[str, str]] = {}
+        self._released: set[str] = set()
         self._in_network = runtime.kind == "images"
         self._containers = []
         for needed in runtime.dependencies:
@@ -92,7 +93,8 @@ class Dependencies:
             definitions: Logical id of each task definition of the stack to the definition.
             judged: Whether it is the release's.
         """
-        needed = [each.needed for each in self._containers]
+        self._released |= {each.revision for each in definitions.values()} if judged else set()
+        needed = [each.needed for each in self._known(released=judged)]
         self._barred |= barred(needed, stack, others, definitions) if needed else {}
         for definition in definitions.values() if judged else ():
             for each in needed:
@@ -110,16 +112,13 @@ class Dependencies:
         if not self._containers:
             return definition
         closed = self._barred.get(definition.revision, {})
-        provided = self._provided(closed=closed)
+        known = self._known(released=definition.revision in self._released)
+        provided = _provided(known, closed=closed)
         return replace(
             definition,
             environment={**definition.environment, **provided},
             secrets={name: value for name, value in definition.secrets.items() if name not in provided},
-            hosts={
-                host: each.nobody if each.name in closed else each.address
-                for each in self._containers
-                for host in each.hosts
-            }
+            hosts={host: each.nobody if each.name in closed else each.address for each in known for host in each.hosts}
             if self._in_network
             else {},
         )
@@ -127,14 +126,24 @@ class Dependencies:
     @property
     def aws_endpoint(self) -> tuple[str, str]:
         """The address of the one that stands for AWS, from this machine and from tasks; empty if none does."""
-        return self._provided(on_this_machine=True).get(ENDPOINT, ""), self._provided().get(ENDPOINT, "")
+        known = self._known(released=True)
+        return _provided(known, on_this_machine=True).get(ENDPOINT, ""), _provided(known).get(ENDPOINT, "")
 
-    def _provided(self, *, on_this_machine: bool = False, closed: Collection[str] = ()) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for container in self._containers:
-            found |= container.provided(on_this_machine=on_this_machine, closed=container.name in closed)
-        return found
+    def _known(self, *, released: bool) -> list[DependencyContainer]:
+        """The dependencies as the release's tasks know them, or as those of the baseline do."""
+        if released:
+            return [each for each in self._containers if not each.needed.retired]
+        return [replace(each, needed=each.needed.before or each.needed) for each in self._containers]
 
     def _gap(self, sentence: str) -> None:
         if sentence not in self._gaps:
             self._gaps.append(sentence)
+
+
+def _provided(
+    containers: Iterable[DependencyContainer], *, on_this_machine: bool = False, closed: Collection[str] = ()
+) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for container in containers:
+        found |= container.provided(on_this_machine=on_this_machine, closed=container.name in closed)
+    return found

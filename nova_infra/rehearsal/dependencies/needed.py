@@ -1,11 +1,13 @@
 """Decides which dependencies of nova.toml a rehearsal needs, and gets their images."""
 
+import contextlib
 import hashlib
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from nova_infra.assembly import DockerAsset
-from nova_infra.config import Config, Dependency
+from nova_infra.config import Config, Dependency, load_config
 from nova_infra.config.rehearsal.rules import names_of, uncovered
 from nova_infra.containers.asset import asset_command, asset_files
 from nova_infra.containers.build import ENGINES, local_name
@@ -33,23 +35,52 @@ def engine_for(config: Config) -> Engine:
     return engine
 
 
-async def prepare_dependencies(runtime: TaskRuntime, config: Config, root: Path, logs: Path) -> None:
-    """Get each dependency's image, and tell the runtime what every environment needs."""
-    environments = dict(enumerate(config.environments))
+async def prepare_dependencies(
+    runtime: TaskRuntime, config: Config, root: Path, logs: Path, *, baseline: Path | None = None
+) -> None:
+    """Get each dependency's image, and tell the runtime what every environment needs.
+
+    Args:
+        baseline: The sources of the baseline, whose tasks go on as its own nova.toml says.
+    """
+    former = _former(baseline) if baseline is not None else None
+    earlier = {each.name: each for each in former.rehearsal.dependencies} if former is not None else {}
     found = []
     for dependency in config.rehearsal.dependencies:
-        assert isinstance(runtime, ImageRuntime | SourceRuntime), "there are no others"
-        assert runtime.engine is not None, "dependencies have an engine"
-        image = await have_dependency_image(
-            runtime.engine,
-            dependency,
-            root=root,
-            platform=config.platform.name,
-            log=logs / f"dependency-{dependency.name}.log",
-        )
-        hosts = frozenset(name for host in dependency.stands_for for name in names_of(host, environments))
-        found.append(Needed(dependency, image, hosts))
+        image = await _image(runtime, dependency, root, config, logs)
+        needed = Needed(dependency, image, _hosts(dependency, config))
+        if former is not None and (before := earlier.pop(dependency.name, None)) not in (None, dependency):
+            provides = {**before.provides, **dependency.provides}
+            wanted = dependency.model_copy(update={"provides": provides})
+            needed = replace(needed, before=Needed(wanted, image, needed.hosts | _hosts(before, former)))
+        found.append(needed)
+    if former is not None and baseline is not None:
+        for dependency in earlier.values():
+            with contextlib.suppress(NovaError):  # The baseline may run without it; if not, it says so.
+                image = await _image(runtime, dependency, baseline, former, logs)
+                found.append(Needed(dependency, image, _hosts(dependency, former), retired=True))
     runtime.dependencies = tuple(found)
+
+
+def _former(baseline: Path) -> Config | None:
+    """What a baseline's own nova.toml says; nothing where it is older than this code."""
+    try:
+        return load_config(baseline)
+    except NovaError:
+        return None
+
+
+def _hosts(dependency: Dependency, config: Config) -> frozenset[str]:
+    environments = dict(enumerate(config.environments))
+    return frozenset(name for host in dependency.stands_for for name in names_of(host, environments))
+
+
+async def _image(runtime: TaskRuntime, dependency: Dependency, root: Path, config: Config, logs: Path) -> str:
+    assert isinstance(runtime, ImageRuntime | SourceRuntime), "there are no others"
+    if runtime.engine is None:
+        raise EngineError(f"rehearsal.dependencies: {dependency.name} needs a container engine: start Docker or Podman")
+    log, platform = logs / f"dependency-{dependency.name}.log", config.platform.name
+    return await have_dependency_image(runtime.engine, dependency, root=root, platform=platform, log=log)
 
 
 def unreached(config: Config) -> list[str]:

@@ -103,6 +103,16 @@ def told(words: str, text: str) -> Expectation:
     return Expectation(words, look)
 
 
+def _holds(words: str, holds: Callable[[DeploymentRecord], bool], otherwise: str) -> Expectation:
+    """Something holds of the faulty service's deployment."""
+
+    def look(record: Record, service: str) -> list[str]:
+        deployment = deployment_of(record, service)
+        return [] if deployment is not None and holds(deployment) else [otherwise]
+
+    return Expectation(words, look)
+
+
 def _suite_was_red(record: Record, service: str) -> bool:
     deployment = deployment_of(record, service)
     return deployment is not None and _RED_SUITE in deployment.reason
@@ -167,22 +177,6 @@ def _lost_request(record: Record, _: str) -> list[str]:
     return [f"{counted(failed, 'request')} failed"] if failed else []
 
 
-def _unwatched(record: Record, service: str) -> list[str]:
-    deployment = deployment_of(record, service)
-    return [] if deployment and deployment.unwatched else ["ECS watched its alarms anyway"]
-
-
-def _killed_for_memory(record: Record, service: str) -> list[str]:
-    deployment = deployment_of(record, service)
-    losses = deployment.losses if deployment else []
-    return [] if any("OutOfMemoryError" in loss for loss in losses) else ["no task was killed for its memory"]
-
-
-def _killed_at_stop(record: Record, service: str) -> list[str]:
-    deployment = deployment_of(record, service)
-    return [] if deployment and deployment.killed_at_stop else ["every task stopped on SIGTERM, so none was killed"]
-
-
 def _back_or_harmless(record: Record, service: str) -> list[str]:
     deployment = deployment_of(record, service)
     outcome = deployment.outcome if deployment else "not deployed"
@@ -241,9 +235,17 @@ OTHERS_GO_THROUGH = Expectation("the others go through", _others_completed)
 OTHERS_GO_BACK = Expectation("the others roll back before any user reaches them", _others_went_back)
 NO_LOST_REQUEST = Expectation("no request is lost", _lost_request)
 WAITED_ONCE = Expectation("it waits once at each place", _waited_once)
-UNWATCHED = Expectation("ECS watches no alarm", _unwatched)
-KILLED_FOR_MEMORY = Expectation("its tasks are killed when they exceed their memory", _killed_for_memory)
-KILLED_AT_STOP = Expectation("its tasks are killed after their stop timeout", _killed_at_stop)
+UNWATCHED = _holds("ECS watches no alarm", lambda d: bool(d.unwatched), "ECS watched its alarms anyway")
+KILLED_FOR_MEMORY = _holds(
+    "its tasks are killed when they exceed their memory",
+    lambda d: any("OutOfMemoryError" in loss for loss in d.losses),
+    "no task was killed for its memory",
+)
+KILLED_AT_STOP = _holds(
+    "its tasks are killed after their stop timeout",
+    lambda d: bool(d.killed_at_stop),
+    "every task stopped on SIGTERM, so none was killed",
+)
 BACK_OR_HARMLESS = Expectation(
     "it rolls back if the service writes there, and otherwise goes through without a failed request", _back_or_harmless
 )

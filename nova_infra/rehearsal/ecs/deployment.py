@@ -187,7 +187,9 @@ class PlayedDeployment:
         if not (running.task.running and room):
             await self.service.stop([running])
         checked = self.service.is_asked or running.task.definition.health_check is not None
-        self._events.put_nowait(lambda: scheduler.failed(task, reason, counts=checked))
+        self._events.put_nowait(
+            partial(scheduler.failed, task, reason, counts=checked, too_soon=running.ended_too_soon)
+        )
         # An unhealthy task goes when its replacement is there: see :meth:`Service.replace_lost`.
         while running in self.service.tasks:
             if self._finish is not None or running.group.healthy >= self.service.desired:
@@ -287,6 +289,8 @@ class PlayedDeployment:
         new = sum((sample.requests.get(record.new, Requests()) for sample in record.samples), Requests())
         if new.failed:
             parts.append(f"its new revision failed {new.failed} of {new.served} requests")
+            if why := self.service.unusable.get(record.new):
+                parts.append(f"the load balancer answers 502 in place of an answer, because {why}")
         if record.losses:
             last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
             parts.append(f"it lost {counted(len(record.losses), 'task')} while serving{last}")

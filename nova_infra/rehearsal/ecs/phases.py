@@ -27,7 +27,12 @@ class TaskPhase(Enum):
 
 @dataclass
 class ScheduledTask:
-    """A task of the deployment: which revision it runs, and where it is in its life."""
+    """A task of the deployment: which revision it runs, and where it is in its life.
+
+    Attributes:
+        forgave: Failed tasks that were forgotten when it became healthy.
+    """
 
     side: Side
     phase: TaskPhase
+    forgave: int = 0

@@ -92,20 +92,21 @@ class Scheduler:
             return []  # It is being stopped already.
         state.phase = TaskPhase.HEALTHY
         if self._breaker.reset_on_healthy_task:
-            self.failures = 0
+            state.forgave, self.failures = self.failures, 0
         return list(self._advance())
 
-    def failed(self, task: int, reason: str, *, counts: bool = True) -> list[Command]:
+    def failed(self, task: int, reason: str, *, counts: bool = True, too_soon: bool = False) -> list[Command]:
         """A task did not start, ended by itself, or no longer passes its health checks.
 
         Args:
             counts: Whether the circuit breaker notices. Once tasks run, it counts those that fail a health check.
+            too_soon: Whether it ended before it could have been found healthy in AWS: then nothing was forgiven for it.
         """
         state = self._tasks.pop(task, None)
         if state is None or state.phase is TaskPhase.STOPPING or self.phase is Phase.OVER:
             return list(self._advance())
         if state.side == self._counted_side and counts:
-            self.failures += 1
+            self.failures += 1 + too_soon * state.forgave
             if self.failures >= self._breaker.threshold(self._desired):
                 return list(self._break(reason))
         return list(self._advance())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,12 +17,14 @@ from nova_infra.rehearsal.load_balancer.targets import Audience, Target, TargetG
 from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
-from nova_infra.rehearsal.tasks.task import Task, TaskFailedError
+from nova_infra.rehearsal.tasks.task import ListensElsewhereError, Task, TaskFailedError
 from nova_infra.rehearsal.usage.idle import seconds_kept
 from nova_infra.rehearsal.usage.processes import Usage
 from nova_infra.rehearsal.usage.work import Work
 
 _SECONDS_TO_BE_SEEN = 0.2  # until a task that has ended is known to
+_FIRST_CHECK = 5.0
+"""Seconds in which no engine has checked a container that has just started, unless its interval is shorter."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,17 @@ class Revision:
 
 @dataclass(eq=False)
 class PlacedTask:
-    """A task of a service, with its place behind the load balancer."""
+    """A task of a service, with its place behind the load balancer.
+
+    Attributes:
+        further: Its places in other target groups.
+    """
 
     task: Task
     target: Target
     group: TargetGroup
     checks: asyncio.Task[None]
+    further: list[tuple[TargetGroup, Target]] = field(default_factory=list)
     _work: Work | None = None
     _served: int = 0
 
@@ -79,13 +87,24 @@ class PlacedTask:
                 self.target.added_seconds = self.work.seconds_for(requests) * slower
         return quiet
 
+    @property
+    def ended_too_soon(self) -> bool:
+        """Whether it ended before the first check of its container in AWS, where it was never healthy, then."""
+        check = self.task.definition.health_check
+        return check is not None and not self.task.running and self.task.uptime < min(check.interval, _FIRST_CHECK)
+
     def fault(self) -> str | None:
         """Why it must be replaced; None while it serves, or until its end is explained."""
         if not self.task.running:
             return f"it ended while it was serving: {self.task.stopped_reason()}"
-        if self.target.healthy is False and not self.task.ending:
-            return f"it failed the load balancer's health checks: {self.target.last_fault}"
+        for target in (self.target, *(each for _, each in self.further)):
+            if target.healthy is False and not self.task.ending:
+                return f"it failed the load balancer's health checks: {target.last_fault}"
         return None
+
+
+async def _unheard(_: Task, /) -> None:
+    """Nobody needs to know."""
 
 
 @dataclass(eq=False)
@@ -96,14 +115,18 @@ class PlayedService:
         rule: The listener rule that leads to it.
         test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
+        further: Other target groups that its tasks are in.
         grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
         deploying: Held while a deployment, or the replacement of a task, is under way.
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         deployments: Its deployments, as ECS describes them, the latest last.
         idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
+        gone: Called with each task that has ended.
         kept_open: Revision to the seconds for which such a connection was seen to stay open: a task may not live long
             enough to show that it closes them. Infinite where none outlives its answer.
+        unusable: Revision to why the load balancer could not pass on an answer, in a clause of the answer.
+        fallen: Revision to how one of its tasks ended by itself after its deployment, in a clause.
     """
 
     name: str
@@ -122,7 +145,12 @@ class PlayedService:
     deployments: list[DeploymentState] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
     kept_open: dict[str, float] = field(default_factory=dict)
+    gone: Callable[[Task], Awaitable[None]] = _unheard
+    unusable: dict[str, str] = field(default_factory=dict)
+    fallen: dict[str, str] = field(default_factory=dict)
+    further: list[TargetGroup] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
+    _elsewhere: set[str] = field(default_factory=set)
 
     def arn(self, kind: str) -> str:
         """Its ARN, or that of the revision that it runs."""
@@ -180,24 +208,30 @@ class PlayedService:
     async def start(self, revision: Revision, group: TargetGroup) -> PlacedTask:
         """Start a task and wait until the load balancer finds it healthy."""
         patience = _patience(revision.definition, group, self.grace)
-        task, target = self.runtime.task(revision.definition, revision.sources, patience), None
+        task = self.runtime.task(revision.definition, revision.sources, patience)
+        task.hurried = revision.name in self._elsewhere
+        places: list[tuple[TargetGroup, Target]] = []
         try:
             await task.start()
-            target = self.load_balancer.register(group, task)
-            if not await self.load_balancer.wait_healthy(group, target):
-                raise TaskFailedError(
-                    target.last_fault
-                    if isinstance(self.load_balancer, Unbalanced)
-                    else f"failed the load balancer's health check: {target.last_fault}"
-                )
+            places += [(each, self.load_balancer.register(each, task)) for each in (group, *self.further)]
+            for each, target in places:
+                if not await self.load_balancer.wait_healthy(each, target):
+                    raise TaskFailedError(
+                        target.last_fault
+                        if isinstance(self.load_balancer, Unbalanced)
+                        else f"failed the load balancer's health check: {target.last_fault}"
+                    )
             await task.suffer()
-        except BaseException:
-            if target is not None:
-                group.targets.remove(target)
+        except BaseException as error:
+            if isinstance(error, ListensElsewhereError):
+                self._elsewhere.add(revision.name)
+            for each, target in places:
+                each.targets.remove(target)
             await task.stop()
+            await self.gone(task)
             raise
-        checks = asyncio.create_task(self._watch(task, group, target))
-        running = PlacedTask(task, target, group, checks)
+        checks = asyncio.create_task(self._watch(task, places))
+        running = PlacedTask(task, places[0][1], group, checks, places[1:])
         self.tasks.append(running)
         return running
 
@@ -218,7 +252,10 @@ class PlayedService:
             return []
         async with self.deploying:
             lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
-            await self.stop([running for running in lost if not running.task.running])
+            ended = {each: fault for each, fault in lost.items() if not each.task.running}
+            for each, fault in ended.items():
+                self.fallen[self.revision.name] = since_start(each, fault)
+            await self.stop(list(ended))
             unhealthy = [running for running in lost if running.task.running]
             for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
                 with contextlib.suppress(TaskFailedError):  # It is tried again in the next minute.
@@ -228,16 +265,18 @@ class PlayedService:
             gone = [running for running in lost if not running.task.running or running in replaced]
             return [f"{self.name}: a task of {self.revision.name} is replaced: {lost[running]}" for running in gone]
 
-    async def _watch(self, task: Task, group: TargetGroup, target: Target) -> None:
-        """Check a target's health; ECS takes a task that has ended out of its target group by itself."""
-        checking = asyncio.create_task(self.load_balancer.keep_checking(group, target))
-        watching = asyncio.create_task(self._note_idle(task, group))
+    async def _watch(self, task: Task, places: list[tuple[TargetGroup, Target]]) -> None:
+        """Check targets' health; ECS takes a task that has ended out of its target groups by itself."""
+        watching = [asyncio.create_task(self.load_balancer.keep_checking(*place)) for place in places]
+        watching.append(asyncio.create_task(self._note_idle(task, places[0][0])))
         try:
             await task.ended()
-            target.draining = True
+            for _, target in places:
+                target.draining = True
+            await self.gone(task)
         finally:
-            checking.cancel()
-            watching.cancel()
+            for each in watching:
+                each.cancel()
 
     async def _note_idle(self, task: Task, group: TargetGroup) -> None:
         """Note, once for each revision, after how long it closes an idle connection."""
@@ -255,14 +294,17 @@ class PlayedService:
     async def _stop(self, running: PlacedTask) -> None:
         running.checks.cancel()
         try:
-            await self.load_balancer.deregister(running.group, running.target)
+            places = [(running.group, running.target), *running.further]
+            await gather(*(self.load_balancer.deregister(*place) for place in places))
         finally:
             try:
                 await running.task.stop()
+                await self.gone(running.task)
             finally:
                 self.killed_at_stop += running.task.killed_at_stop
                 self.tasks.remove(running)
                 name = running.task.definition.revision
+                self.unusable |= {name: running.target.unusable} if running.target.unusable else {}
                 self._ended[name] = self._ended.get(name, Requests()) + _requests(running.target)
 
 
@@ -277,6 +319,11 @@ def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> f
     if definition.health_check is not None:
         unhealthy_after = min(unhealthy_after, definition.health_check.seconds_to_unhealthy)
     return max(grace, unhealthy_after)
+
+
+def since_start(placed: PlacedTask, fault: str) -> str:
+    """A task's fault, with the time since its start."""
+    return f"within {placed.task.uptime:.0f} s of its start {fault}"
 
 
 def _requests(target: Target) -> Requests:

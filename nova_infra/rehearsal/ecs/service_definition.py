@@ -1,9 +1,10 @@
 """Reads an ECS service from a template: desired count, target groups, hooks, which services come first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nova_infra.operations.changes.template_values import needs_of
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, read_rollout
@@ -16,6 +17,7 @@ class ServiceDefinition:
     Attributes:
         task_definition: What its tasks run, as ``Ref`` gives it.
         groups: ARNs of its target groups, the one for production first; empty without a load balancer.
+        further: ARNs of others that its tasks are in with the same port: they have to be healthy in each.
         rule: ARN of the listener rule that leads to it, None where only its target group says so.
         test_rule: ARN of the listener rule that leads tests to a new revision, None where there is none.
         desired: Number of tasks: the autoscaler's minimum where there is one.
@@ -35,6 +37,7 @@ class ServiceDefinition:
     grace: float
     properties: Mapping[str, Any]
     test_rule: str | None = None
+    further: tuple[str, ...] = ()
 
     @property
     def most_tasks(self) -> int:
@@ -49,7 +52,7 @@ def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
     where = f"{stack.name}.{logical_id}"
     properties = stack.required(logical_id, "TaskDefinition")
     balancers = properties.get("LoadBalancers") or [{}]
-    balancer = balancers[0]  # Requests of users come by the first one; the last lines say so.
+    balancer = balancers[0]  # Synthetic users come by the first one.
     if balancer and "TargetGroupArn" not in balancer:
         raise UnresolvableError(f"{where}.LoadBalancers: has an entry without a TargetGroupArn: add it")
     advanced = balancer.get("AdvancedConfiguration", {})
@@ -75,15 +78,22 @@ def read_service(stack: PlayedStack, logical_id: str) -> ServiceDefinition:
         grace=float(properties.get("HealthCheckGracePeriodSeconds", 0)),
         properties=properties,
         test_rule=advanced.get("TestListenerRule"),
+        further=() if rollout.shifts_traffic else _further_groups(balancers),
     )
+
+
+def _further_groups(balancers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """ARNs of the target groups of a service, but for the first, that lead to the same port of its tasks."""
+    first, *others = ((each.get("ContainerName"), str(each.get("ContainerPort"))) for each in balancers)
+    groups = (each.get("TargetGroupArn") for each in balancers[1:])
+    return tuple(str(arn) for arn, place in zip(groups, others, strict=True) if arn is not None and place == first)
 
 
 def in_order(stack: PlayedStack) -> Iterator[list[ServiceDefinition]]:
     """A stack's services, each after those that it depends on; what no dependency keeps apart goes side by side."""
     left = stack.resources("AWS::ECS::Service")
     while left:
-        needs = {each: stack.template["Resources"][each].get("DependsOn", []) for each in left}
-        wave = [e for e in left if not {*([needs[e]] if isinstance(needs[e], str) else needs[e])} & set(left)] or left
+        wave = [each for each in left if needs_of(stack.template["Resources"][each]).isdisjoint(left)] or left
         left = [each for each in left if each not in wave]
         yield [read_service(stack, each) for each in wave]
 

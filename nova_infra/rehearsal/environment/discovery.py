@@ -18,7 +18,7 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.service import PlayedService
-from nova_infra.rehearsal.load_balancer.sockets import bound, pass_on
+from nova_infra.rehearsal.load_balancer.client import bound, pass_on
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _MAP = "AWS::ServiceDiscovery"

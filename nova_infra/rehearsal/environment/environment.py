@@ -109,6 +109,7 @@ class PlayedEnvironment:
             monitoring=self.monitoring,
             balancers=self._balancers,
             steering=self._functions,
+            gone=lambda task: self._stand_ins.give_back(task.address),
         )
         self._background: list[asyncio.Task[None]] = []
         self._stand_in(home)
@@ -254,7 +255,7 @@ class PlayedEnvironment:
         self._stand_ins.admit(stack, judged=not baseline)
         definitions = {task: self._revisions[each] for task, each in stack.revisions.items()}
         others = {name: each for name, each in self._stacks.items() if name != stack_name}
-        self._dependencies.bar(stack, others, definitions, judged=not baseline)
+        self._dependencies.bar(stack, others, definitions, judged=not (baseline or takes_back))
         await self._queues.include(stack, sources, judged=not (baseline or takes_back))
         faults = {each.fault for each in definitions.values()}
         self._queues.poison(stack, poisoned="poison" in faults)
@@ -266,6 +267,7 @@ class PlayedEnvironment:
                 await self._apply(previous)
             self._rolled_back[stack_name] = str(error)
             raise
+        self.monitoring.apply(stack, services_run=True)
         if not baseline and not await self._jobs.run(stack, self._definition, sources, again=LONG_RUNS in faults):
             for _ in range(_MINUTES_TO_BE_HEARD):
                 await self.next_minute()
@@ -322,10 +324,7 @@ class PlayedEnvironment:
         await self._discovery.apply(stack)
         for logical_id in stack.resources("AWS::Lambda::Function"):
             self._functions.put(stack.properties(logical_id), f"{stack.name}.{logical_id}")
-        for logical_id in stack.resources("AWS::CloudWatch::Alarm"):
-            self.monitoring.put_alarm(stack.properties(logical_id))
-        for logical_id in stack.resources("AWS::CloudWatch::CompositeAlarm"):
-            self.monitoring.put_composite_alarm(stack.properties(logical_id))
+        self.monitoring.apply(stack)
 
     async def _clean_up(self, previous: PlayedStack, stack: PlayedStack) -> None:
         """Delete removed resources last of all, as CloudFormation does."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -14,6 +14,7 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition
+from nova_infra.rehearsal.load_balancer.firewall import read_firewall
 from nova_infra.rehearsal.load_balancer.network import TRANSPORT, NetworkLoadBalancer
 from nova_infra.rehearsal.load_balancer.proxy import IDLE_TIMEOUT_SECONDS, LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import (
@@ -73,8 +74,21 @@ class LoadBalancers:
             await self._stand_in(str(stack.properties(logical_id)["ListenerArn"]))
             self._rule(stack, logical_id)
             await self._names_of_stand_ins(stack.ref(logical_id))
+        self._firewalls(stack)
         for logical_id in stack.resources("AWS::Route53::RecordSet"):
             await self._record_set(stack.properties(logical_id))
+
+    def _firewalls(self, stack: PlayedStack) -> None:
+        """Put the stack's web ACLs before the load balancers that they are for."""
+        acls = {f"{stack.ref(each)}.Arn": each for each in stack.resources("AWS::WAFv2::WebACL")}
+        for logical_id in stack.resources("AWS::WAFv2::WebACLAssociation"):
+            # The firewall is not played as a whole, so what only AWS knows of it is no reason to refuse it.
+            with contextlib.suppress(UnresolvableError, KeyError, TypeError, AttributeError):
+                said = stack.properties(logical_id)
+                rules = read_firewall(stack.properties(acls[said["WebACLArn"]]))
+                for listener in self._listeners.values():
+                    if listener.full_name == full_name_of(said["ResourceArn"]):
+                        listener.firewall = rules
 
     def remove(self, before: PlayedStack, after: PlayedStack) -> bool:
         """Remove the rules that a stack no longer has; return whether there were any."""
@@ -118,6 +132,10 @@ class LoadBalancers:
         raise UnresolvableError(
             f"{wanted.name}: no listener rule of this environment leads to it, so it would get no traffic: add one"
         )
+
+    def groups_named(self, arns: Sequence[str]) -> list[TargetGroup]:
+        """The target groups with some ARNs, as far as stacks of this environment have them."""
+        return [self._groups[arn] for arn in arns if arn in self._groups]
 
     def _changed(self, key: str, properties: Any) -> bool:
         if self._applied.get(key) == properties:

@@ -5,14 +5,19 @@ from typing import Any
 
 from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.names import WEB_ALARMS, alarm_name
+from nova_infra.operations.changes.template_values import needs_of
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import PlayedAlarm, State, read_alarm
 from nova_infra.rehearsal.cloudwatch.composite import CompositeAlarm, read_composite_alarm
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.ecs.service import PlayedService
+from nova_infra.rehearsal.ecs.service_definition import read_service
 from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.record import UNMEASURED, Notification
 
+_ALARM = "AWS::CloudWatch::Alarm"
+_COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 METRIC_DELAY = 1
 """Minutes from a minute's end until alarms see its data; until then ``FILL`` fills it. AWS gives no figure."""
 
@@ -64,6 +69,22 @@ class Monitoring:
                 self.states[name] = "ALARM"
         known = self._with_composites({name: self.states[name] for name in self._alarms})
         self.states |= {name: "ALARM" for name in self._composites if known.get(name) == "ALARM"}
+
+    def apply(self, stack: PlayedStack, *, services_run: bool = False) -> None:
+        """Create or update a stack's alarms.
+
+        Args:
+            services_run: Whether these are the ones that CloudFormation makes after the services, because they depend
+                on one. They see no minute in which its first tasks are still on their way.
+        """
+        services = stack.resources("AWS::ECS::Service")
+        watched = {name for each in services for name in read_service(stack, each).rollout.alarms}
+        for kind, put in ((_ALARM, self.put_alarm), (_COMPOSITE, self.put_composite_alarm)):
+            for logical_id in stack.resources(kind):
+                properties, needs = stack.properties(logical_id), needs_of(stack.template["Resources"][logical_id])
+                waits = not needs.isdisjoint(services) and properties["AlarmName"] not in watched
+                if waits == services_run:
+                    put(properties)
 
     def put_alarm(self, properties: Mapping[str, Any]) -> None:
         """Create or update the alarm that a resource's resolved properties define, if it can be evaluated here."""

@@ -1,7 +1,7 @@
 """Deploys the services of an environment, keeps their tasks running, and stops them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,13 @@ from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
 from nova_infra.rehearsal.environment.monitoring import Monitoring
+from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
+from nova_infra.rehearsal.load_balancer.routing import RoutingRule
+from nova_infra.rehearsal.load_balancer.targets import TargetGroup
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+from nova_infra.rehearsal.tasks.task import Task
 
 
 class Services:
@@ -39,11 +43,13 @@ class Services:
         monitoring: Monitoring,
         balancers: LoadBalancers,
         steering: Functions,
+        gone: Callable[[Task], Awaitable[None]],
     ) -> None:
         """Create it; see :class:`nova_infra.rehearsal.environment.environment.PlayedEnvironment` for most of it.
 
         Args:
             running: Where the services are kept, which the load balancers read, too.
+            gone: Called with each task that has ended.
         """
         self.running = running
         self._environment = environment
@@ -55,6 +61,7 @@ class Services:
         self._monitoring = monitoring
         self._balancers = balancers
         self._steering = steering
+        self._gone = gone
         self._deployed: dict[str, Any] = {}
 
     async def deploy(
@@ -89,6 +96,7 @@ class Services:
             await self._runtime.build(definition, sources)
         await self._runtime.prepare(definition, wanted.desired)
         service.desired, service.grace = wanted.desired, wanted.grace
+        service.further = self._balancers.groups_named(wanted.further)
         service.test_rule = self._balancers.rule_named(wanted.test_rule)
         record = self._new_record(service, definition, rollout, baseline=baseline, takes_back=takes_back)
         # What this release does not deploy has no second revision at once.
@@ -125,6 +133,11 @@ class Services:
             for story in await gather(*(service.replace_lost() for service in self.running.values())):
                 for line in story:
                     self._tell(line)
+            released = {each.new for each in self._record.deployments if not each.baseline}
+            fallen = [pair for service in self.running.values() for pair in service.fallen.items()]
+            for revision, why in fallen:
+                if revision in released:
+                    self._record.note_lost(revision, why)
 
     def revisions(self) -> dict[str, set[str]]:
         """Service to the revisions that its tasks run."""
@@ -200,9 +213,10 @@ class Services:
     def _new_service(self, wanted: ServiceDefinition) -> PlayedService:
         if not wanted.groups:
             none = Unbalanced(wanted.name)
-            return PlayedService(wanted.name, wanted.cluster, none, none.rule, [none.group], self._runtime)
-        listener, rule, groups = self._balancers.place_of(wanted)
-        return PlayedService(wanted.name, wanted.cluster, listener, rule, groups, self._runtime)
+            place: tuple[LoadBalancer, RoutingRule, list[TargetGroup]] = none, none.rule, [none.group]
+        else:
+            place = self._balancers.place_of(wanted)
+        return PlayedService(wanted.name, wanted.cluster, *place, self._runtime, gone=self._gone)
 
 
 def _names(stack: PlayedStack) -> set[str]:

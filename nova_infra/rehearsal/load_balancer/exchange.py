@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from nova_infra.rehearsal.load_balancer.client import let_send_body
 from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.http2.client import asking
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
@@ -129,8 +130,7 @@ async def exchange(
         TimeoutError: The target did not answer in time.
         aiohttp.ClientError: The target closed the connection, or ConnectionError.
     """
-    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    let_send_body(request)
     instead = target.interference.before(request.path)
     if instead is not None:
         answer.status, answer.whole = instead, True
@@ -213,7 +213,7 @@ async def _over_http1(
         ) as upstream:
             seconds = asyncio.get_running_loop().time() - sent
             answer.added = target.longer_by(seconds)
-            _check_headers(upstream)
+            _check_headers(upstream, target)
             answer.status, answer.seconds = upstream.status, seconds + answer.added
             return await _pass_back(
                 upstream.status, upstream.headers, upstream.content.iter_any(), request, answer, name
@@ -282,12 +282,15 @@ class _Leading:
         return self._name.leading_here(text)
 
 
-def _check_headers(upstream: aiohttp.ClientResponse) -> None:
+def _check_headers(upstream: aiohttp.ClientResponse, target: Target) -> None:
     if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
-        raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
-    if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
+        target.unusable = "its headers are longer than 32 KiB"
+    elif len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
         # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
-        raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
+        target.unusable = "it has the header Transfer-Encoding twice"
+    else:
+        return
+    raise aiohttp.ClientPayloadError(target.unusable)
 
 
 def _may_name(headers: Mapping[str, str]) -> bool:

@@ -8,10 +8,9 @@ import contextlib
 import re
 
 from nova_infra.machine.parallel import gather
-from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.client import bound, open_client, pass_on
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
-from nova_infra.rehearsal.load_balancer.sockets import bound, pass_on
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 
 TRANSPORT = ("TCP", "TLS")

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -9,8 +10,9 @@ from yarl import URL
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, open_client, probe
+from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, bound, open_client, port_of, probe
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
+from nova_infra.rehearsal.load_balancer.firewall import refusing
 from nova_infra.rehearsal.load_balancer.headers import PublicName
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.routing import (
@@ -21,7 +23,6 @@ from nova_infra.rehearsal.load_balancer.routing import (
     RoutingRule,
     normalized,
 )
-from nova_infra.rehearsal.load_balancer.sockets import bound, port_of
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.tasks.task import Task
 
@@ -29,8 +30,7 @@ from nova_infra.rehearsal.tasks.task import Task
 _KEEP_ALIVE_SECONDS = 2.0
 # HTTP headers: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html
 _MOST_LINE_BYTES = 16 * 1024
-# What the HTTP client would add.
-_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")  # by the HTTP client itself
 IDLE_TIMEOUT_SECONDS = 60.0
 """AWS's default."""
 _NEVER_SHORTER = 60.0
@@ -44,6 +44,7 @@ class LoadBalancer:
         full_name: The ``LoadBalancer`` dimension of its metrics.
         protocol: ``HTTP`` or ``HTTPS``, spoken in plain text here, or ``TCP`` or ``TLS`` of a network load balancer.
         rules: Its rules, the default one included.
+        firewall: Names of the firewall's rules that refuse a request here.
         port: The port it listens on, once started.
         public_name: The name by which its users know it, but for those who ask for a rule's own host.
         sent_to: Number of a request of the synthetic load to the revision that got it.
@@ -69,6 +70,7 @@ class LoadBalancer:
         self._idle_timeout = idle_timeout
         self._silence = Silence()
         self.rules: list[RoutingRule] = []
+        self.firewall: frozenset[str] = frozenset()
         self.port = 0
         self.sent_to: dict[str, str] = {}
         self.full_name = full_name
@@ -111,12 +113,8 @@ class LoadBalancer:
                 limit=0, keepalive_timeout=self.idle_timeout if self._pace.is_real else _KEEP_ALIVE_SECONDS
             ),
         )
-        server = web.Server(
-            self._handle,
-            max_line_size=_MOST_LINE_BYTES,
-            max_field_size=_MOST_LINE_BYTES,
-            max_headers=MOST_HEADERS,
-        )
+        most: dict[str, Any] = dict.fromkeys(("max_line_size", "max_field_size"), _MOST_LINE_BYTES)
+        server = web.Server(self._handle, max_headers=MOST_HEADERS, **most)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
@@ -222,6 +220,8 @@ class LoadBalancer:
                 target.healthy, streak = good, 0
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if (refused_by := refusing(self.firewall, request)) is not None:
+            return web.Response(status=403, text=f"403 Forbidden: {refused_by} of the firewall")
         host = self._names.get(port_of(request)) or request.host.partition(":")[0]
         path, (_, _, query) = normalized(request.raw_path), request.raw_path.partition("?")
         for rule in sorted(self.rules, key=lambda rule: rule.priority):

@@ -20,7 +20,7 @@ from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.ecs.lifecycle.suite import SuiteAnswers
-from nova_infra.rehearsal.ecs.service import PlacedTask
+from nova_infra.rehearsal.ecs.service import PlacedTask, since_start
 from nova_infra.rehearsal.environment.background.stand_ins import HOME
 from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.release import Release, home_of, left_out, templates_of
@@ -149,8 +149,7 @@ class Environments:
             for placed in service.tasks:
                 revision = placed.task.definition.revision
                 if revision in released and (fault := await _lasting(placed, self.seconds_between_looks)) is not None:
-                    within = f"within {placed.task.uptime:.0f} s of its start"
-                    self.record.lost.append(f"a task of {revision} did not stay up: {within} {fault}")
+                    self.record.note_lost(revision, since_start(placed, fault))
                     break  # the others are of one image
 
     async def _open(self, stage: Stage) -> PlayedEnvironment:

@@ -29,7 +29,8 @@ _SPOT = "Spot and its interruptions"
 _UNSTARTED = "tasks that events start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold, and who owns it (they begin empty here)"
-_FURTHER_GROUPS = "requests through all but the first target group of a service"
+_LOOKED_UP = "variables whose values CloudFormation looks up in Systems Manager (they are made up here)"
+_FURTHER_GROUPS = "requests through further target groups of a service to another port, or where its traffic shifts"
 _HEALTH_PORT = "the answers to health checks on a port of their own (a task counts as healthy here if it listens there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
 _DEFAULT = "DefaultCapacityProviderStrategy"
@@ -73,12 +74,11 @@ def precheck(release: Release, provided: Collection[str] = (), runs: Runs = _non
     return notes + [_window(stage) for stage in pipeline.stages if stage.window]
 
 
-def taken_for_granted(
-    candidate: Release, baseline: Release, provided: Collection[str] = (), runs: Runs = _none_runs
-) -> list[str]:
+def taken_for_granted(candidate: Release, baseline: Release, runs: Runs = _none_runs) -> list[str]:
     """Secrets and parameters that the release's tasks need to start and that only AWS can check, a clause each.
 
-    No template makes them, and what runs before does not use them, or may never have run.
+    No template makes them, and what runs before does not use them, or may never have run. What stands in for a
+    database here provides a value, which says nothing of the secret.
     """
     before = {} if baseline.stands_in else _readings(baseline, runs)
     found = []
@@ -92,14 +92,10 @@ def taken_for_granted(
         things = {*map(_in_words, known), *(f"the secret {each}" for each in reading.made)}
         for origin, variables in reading.secrets.items():
             thing, part = _in_words(origin), _part_of(origin)
-            # A stand-in's value says nothing of the fields that the secret itself has.
-            elsewhere = set() if part and thing in things else set(provided)
-            if origin not in known and (wanted := sorted(variables - elsewhere)):
-                if thing in things and not part:
-                    continue
-                what = f"{thing} has {part}" if thing in things else f"{thing} exists"
-                clause = f"only AWS knows whether {what}, which {', '.join(wanted)} comes from"
-                found.append((name, clause))
+            has = [*(["exists"] if thing not in things else []), *([f"has {part}"] if part else [])]
+            if origin not in known and has:
+                comes = f"which {', '.join(sorted(variables))} comes from"
+                found.append((name, f"only AWS knows whether {thing} {' and '.join(has)}, {comes}"))
         found += [(name, f"only AWS knows whether {each} stays OK") for each in sorted(reading.unknown)]
         unmapped = reading.unmapped - (before[name].unmapped if name in before else set())
         found += [(name, f"only AWS knows whether {each}") for each in sorted(unmapped)]
@@ -308,8 +304,11 @@ def _areas(stack: PlayedStack) -> set[str]:
         found.add(_SHARED)
     for resource_type, shape in PLAYED.items():
         found |= {area for given in properties_of(resource_type) for area in areas_of(given, shape)}
-    if any(len(each.get("LoadBalancers", ())) > 1 for each in properties_of("AWS::ECS::Service")):
-        found.add(_FURTHER_GROUPS)
+    if stack.made_up:
+        found.add(_LOOKED_UP)
+    for service in (read_service(stack, each) for each in stack.resources("AWS::ECS::Service")):
+        if len(service.properties.get("LoadBalancers", ())) > 1 + len(service.further):
+            found.add(_FURTHER_GROUPS)
     return found - {""}
 
 

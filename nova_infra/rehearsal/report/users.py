@@ -134,7 +134,7 @@ def _killed(deployment: DeploymentRecord) -> str:
         return ""
     return (
         f"every task of {deployment.service} was killed at the end of its stop timeout, with whatever it was doing: it "
-        "does not stop on SIGTERM, or not in time"
+        "does not stop on SIGTERM or its STOPSIGNAL, or not in time"
     )
 
 

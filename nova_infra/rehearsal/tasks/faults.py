@@ -62,23 +62,15 @@ def _without_tmp(container: dict[str, Any]) -> None:
 
 FAULTS: dict[str, Fault] = {
     # Value: a share of the requests, a number of requests, seconds, or a factor.
-    "errors": Fault("the load balancer"),
-    "errors-after": Fault("the load balancer"),
-    "delay": Fault("the load balancer"),
-    "slower": Fault("the load balancer"),
-    "dropped": Fault("the load balancer"),
-    "unanswered": Fault("the load balancer"),
-    "not-found": Fault("the load balancer"),
-    "unhealthy": Fault("the load balancer"),
+    **dict.fromkeys(
+        ("errors", "errors-after", "delay", "slower", "dropped", "unanswered", "not-found", "unhealthy"),
+        Fault("the load balancer"),
+    ),
     # Value: MiB more every simulated minute, or every second.
-    "cpu": Fault("the container"),
-    "memory": Fault("the container"),
-    "children": Fault("the container"),
-    "killed": Fault("the container"),
-    "killed-by-kernel": Fault("the container"),
-    "paused": Fault("the container"),
-    "full-tmp": Fault("the container"),
-    IGNORED_SIGNAL: Fault("the container"),
+    **dict.fromkeys(
+        ("cpu", "memory", "children", "killed", "killed-by-kernel", "paused", "full-tmp", IGNORED_SIGNAL),
+        Fault("the container"),
+    ),
     # What comes to the dead-letter queue, as after the last of its tries.
     "poison": Fault("the queue"),
     "command-fails": Fault("the command before it"),

@@ -24,6 +24,8 @@ ELSEWHERE_SECONDS = 30.0
 """How long a program that listens only on other ports is waited for: those of metrics and debuggers come first."""
 DRILLED_ELSEWHERE_SECONDS = 1.0
 """The same when a drill keeps it from listening on its own port."""
+HURRIED_ELSEWHERE_SECONDS = 3.0
+"""The same once another task of its revision has been waited for in vain."""
 SPARE_STOP_SECONDS = 1.0
 SILENT = "it printed nothing"
 _LINE_LENGTH = 240
@@ -33,6 +35,10 @@ SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for on
 
 class TaskFailedError(Exception):
     """A task did not become healthy, or ended by itself. The message is the stopped-task reason."""
+
+
+class ListensElsewhereError(TaskFailedError):
+    """A task whose program listens, but where nothing asks it."""
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Task(ABC):
             on its port, as programs start in real time, and then as fast as all health checks.
         port: The port of this machine that stands for the container's port.
         address: What it takes for its own address.
+        hurried: Whether another task of its revision has listened elsewhere to the end.
         doubts: What only its image, or AWS, would show is written here, a clause by its revision.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
@@ -56,6 +63,7 @@ class Task(ABC):
     pace: Pace = field(default=COMPRESSED, kw_only=True)
     port: int = field(default_factory=lambda: free_port(), kw_only=True)
     address: str = field(default="127.0.0.1", kw_only=True)
+    hurried: bool = field(default=False, kw_only=True)
     doubts: dict[str, str] = field(default_factory=dict, kw_only=True)
     stopped_because: str = field(default="", kw_only=True)
     killed_at_stop: bool = field(default=False, kw_only=True)
@@ -70,7 +78,9 @@ class Task(ABC):
     @property
     def elsewhere_seconds(self) -> float:
         """How long to wait while it listens only on other ports. ECS would wait until its patience ends."""
-        return DRILLED_ELSEWHERE_SECONDS if self.definition.fault == WRONG_PORT else with_others(ELSEWHERE_SECONDS)
+        if self.definition.fault == WRONG_PORT:
+            return DRILLED_ELSEWHERE_SECONDS
+        return with_others(HURRIED_ELSEWHERE_SECONDS if self.hurried else ELSEWHERE_SECONDS)
 
     @property
     @abstractmethod
@@ -163,15 +173,15 @@ class Task(ABC):
             f"checks give it to start: {last_words}"
         )
 
-    def listens_elsewhere(self, reachable: Iterable[int], inside: Iterable[int] = ()) -> TaskFailedError:
+    def listens_elsewhere(self, reachable: Iterable[int], inside: Iterable[int] = ()) -> ListensElsewhereError:
         """The error of a task whose program listens, but not on the port in its task definition."""
         port = self.definition.port
         if port in inside:
-            return TaskFailedError(
-                f"the program listens on port {port} of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0"
+            return ListensElsewhereError(
+                f"the program listens on port {port} of 127.0.0.1 or ::1 only, where nothing reaches it: bind 0.0.0.0"
             )
         ports = " and ".join(map(str, sorted({*reachable, *inside})))
-        return TaskFailedError(
+        return ListensElsewhereError(
             f"nothing listens on port {port}, the one in its task definition: the program listens on {ports} instead"
         )
 

@@ -18,20 +18,35 @@ class Receipts:
         """Begin without any."""
         self._ids: dict[str, str] = {}
         self._kept: dict[str, dict[str, int]] = {}
+        self._holders: dict[str, tuple[str, str, str]] = {}
 
     def kept(self, queue: str) -> dict[str, int]:
         """Message to how often it was received, of those of a queue, by its name, that nobody has deleted."""
         return dict(self._kept.get(queue, {}))
 
-    def hear(self, call: AwsCall, body: bytes, answer: bytes) -> None:
-        """Note what a call that succeeded has received or deleted. A call that nobody understands changes nothing."""
+    def held_by(self, holder: str) -> dict[str, tuple[str, str]]:
+        """Message to its queue and its receipt, of those that somebody was the last to receive and has not deleted."""
+        return {
+            message: (queue, handle)
+            for message, (last, queue, handle) in self._holders.items()
+            if last == holder and message in self._kept.get(queue, ())
+        }
+
+    def hear(self, call: AwsCall, body: bytes, answer: bytes, holder: str = "") -> None:
+        """Note what a call that succeeded has received or deleted. A call that nobody understands changes nothing.
+
+        Args:
+            holder: Who called.
+        """
         for action, arn in call.needs:
-            kept = self._kept.setdefault(arn.rpartition(":")[2], {})
+            queue = arn.rpartition(":")[2]
+            kept = self._kept.setdefault(queue, {})
             try:
                 if action == "sqs:ReceiveMessage":
                     for message, handle in _received(call, answer.decode()):
                         self._ids[handle] = message
                         kept[message] = kept.get(message, 0) + 1
+                        self._holders[message] = holder, queue, handle
                 elif action == "sqs:DeleteMessage":
                     for handle in _deleted(call, body.decode()):
                         kept.pop(self._ids.get(handle, ""), None)

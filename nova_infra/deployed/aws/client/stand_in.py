@@ -4,6 +4,7 @@ from typing import Any
 
 import botocore.config
 import botocore.session
+from botocore.exceptions import ClientError
 
 REGION = "us-east-1"
 KEY = "rehearsal"
@@ -32,3 +33,11 @@ class StandInAws:
             )
         answer: dict[str, Any] = getattr(self._clients[service], operation)(**parameters)
         return answer
+
+    def attempt(self, service: str, operation: str, **parameters: Any) -> bool:
+        """Whether a call succeeded that may be refused."""
+        try:
+            self.call(service, operation, **parameters)
+        except ClientError:
+            return False
+        return True

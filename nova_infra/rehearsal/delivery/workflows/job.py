@@ -98,7 +98,7 @@ class WorkflowJob:
             known = variables if found.group(1) == "env" else inputs
             return known.get(found.group(2), found.group())
 
-        return in_matrix(_GIVEN.sub(given, str(step.get("run", ""))), self.matrix)
+        return in_matrix(_GIVEN.sub(given, as_text(step.get("run"))), self.matrix)
 
     def commands(self, step: Mapping[str, Any]) -> str:
         """Its script, with variables whose values are written in the workflow put in."""
@@ -158,7 +158,8 @@ class JobStep:
     """A step that runs when a push starts its job.
 
     Attributes:
-        uses: The action that it uses; empty for none.
+        uses: The action that it uses, by its path in the checkout if it is the project's own; empty for none.
+        comes_along: Whether it uses an action that GitHub brings without a checkout, as by ``$/``.
         script: The commands that it runs; empty for none.
         commands: The same, with known variables put in.
         variables: Its environment variables.
@@ -181,6 +182,15 @@ class JobStep:
     tolerated: bool = False
     certain: bool = True
     shell: str = ""
+    comes_along: bool = False
+
+
+def in_checkout(uses: str) -> str:
+    """An action or a workflow by its path in the checkout if it is the project's own, as ``$/`` and ``./`` say.
+
+    https://github.blog/changelog/2026-07-30-reference-same-repository-actions-with-self-repository-syntax/
+    """
+    return re.sub(r"^\$/(\./)?", "./", uses)
 
 
 def shell_command(shell: str) -> str:

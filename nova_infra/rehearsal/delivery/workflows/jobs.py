@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nova_infra.documents.files import UnreadableFileError, read_text
-from nova_infra.rehearsal.delivery.workflows.job import GATE, WorkflowJob
+from nova_infra.rehearsal.delivery.workflows.job import GATE, WorkflowJob, in_checkout
 from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError, WorkflowText, every_step
 from nova_infra.rehearsal.delivery.workflows.language.values import Open, as_text, is_unknown
@@ -41,7 +41,7 @@ def jobs_of(
         for ending, values in combinations(content):
             job = _job(source, f"{prefix}{name}{ending}", str(name), content, begins)
             job.needs, job.matrix = list(map(str, waits_for)), values
-            if str(content.get("uses", "")).startswith("./"):
+            if in_checkout(str(content.get("uses", ""))).startswith("./"):
                 found |= _called(source, root, job)
             else:
                 job.gates = next((match[1] for script in job.scripts() for match in GATE.finditer(script)), "")
@@ -113,7 +113,7 @@ def _more_than(asked: Any, given: Any) -> str:
 
 def _called(source: WorkflowText, root: Path, job: WorkflowJob) -> dict[str, WorkflowJob]:
     """The jobs of the workflow that a job calls; the job itself becomes their end."""
-    path = root / str(job.content["uses"])
+    path = root / in_checkout(str(job.content["uses"]))
     try:
         inner = WorkflowText(path.relative_to(root), read_text(path))
     except (FileNotFoundError, UnreadableFileError) as error:
@@ -167,7 +167,7 @@ def combinations(content: Mapping[str, Any]) -> list[tuple[str, Combination]]:
         return [("", Open())]
     if not isinstance(matrix, Mapping):
         return [("", {})]
-    if any(isinstance(values, str) for values in matrix.values()):
+    if any(isinstance(each, str) for each in (*matrix.values(), *matrix.get("include", ()))):
         return [("", Open())]
     found = list(_combined({key: values or () for key, values in matrix.items()}))
     return [(f" ({', '.join(map(_said, each.values()))})", each) for each in found] or [("", {})]

@@ -188,7 +188,7 @@ class _WorkflowReader:
             tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates and job.base),
             tuple(str(job.content["uses"]) for job in self._jobs if "uses" in job.content and job.base),
             tuple(dict.fromkeys(self._unplayed)),
-            (*unknown, *dict.fromkeys(self._assumed)),
+            (*unknown, *self._run.withheld, *dict.fromkeys(self._assumed)),
         )
 
     def _look_at(self, job: WorkflowJob) -> None:

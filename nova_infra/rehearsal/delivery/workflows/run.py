@@ -10,6 +10,7 @@ from nova_infra.rehearsal.delivery.workflows.job import (
     JobStep,
     WorkflowJob,
     deployed,
+    in_checkout,
     in_matrix,
     known_parts,
 )
@@ -17,22 +18,17 @@ from nova_infra.rehearsal.delivery.workflows.language.expressions import (
     EMBEDDED,
     ExpressionError,
     bare,
+    embedded,
     evaluate,
     fill,
     weighed,
 )
+from nova_infra.rehearsal.delivery.workflows.language.outputs import in_lines, masked, outputs
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
 from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open, as_text, is_unknown
 from nova_infra.rehearsal.delivery.workflows.sources import anything_may_be_done
 
-_SAYS_OUTPUT = re.compile(
-    r"echo\s+[\"']?(?:([\w-]+)=(.*?)[\"']?\s*>>?\s*[\"']?\$\{?GITHUB_OUTPUT"
-    r"|::set-output name=([\w-]+)::(.*?)[\"']?\s*$)",
-    re.MULTILINE,
-)
-_WRITES_ANEW = re.compile(r"^.*[^>\n]>\s*[\"']?\$\{?GITHUB_OUTPUT", re.MULTILINE)
 _SECRET = re.compile(r"\$\{\{[^}=]*\bsecrets\s*[.\[][^}=]*\}\}", re.IGNORECASE)
-_DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
 _WORST_FIRST = ("failure", "cancelled", "skipped", "success")
 _OF_A_CONDITION = ("github", "needs", "vars", "inputs")
 """What the condition of a job may name: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts."""
@@ -51,6 +47,7 @@ class PushedRun:
     Attributes:
         skipped: Jobs that do not run, with the reason.
         assumed: Jobs that run by a condition that only GitHub knows, with the condition.
+        withheld: Outputs that jobs do not hand on, a sentence each.
     """
 
     def __init__(self, source: WorkflowText, branch: str, engine: str, services: Sequence[str] = ()) -> None:
@@ -65,9 +62,10 @@ class PushedRun:
         self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
+        self.withheld: list[str] = []
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
-        self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any]]] = {}
+        self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any], set[str]]] = {}
         self._given: dict[str, dict[str, Any]] = {}
 
     def of(self, source: WorkflowText) -> "PushedRun":
@@ -94,11 +92,14 @@ class PushedRun:
             self.skipped[job.name] = why
         elif self._weighed(job, {}) is None:
             self.assumed[job.name] = as_text(job.content.get("if"))
-        outputs = {} if why else job.content.get("outputs") or {}
-        contexts = {**self._open(job), "steps": self._played(job)[1], "runner": self._runner(job)} if outputs else {}
-        found = {key: self._text(job, as_text(value), contexts) for key, value in outputs.items()}
-        # The runner hands no output on that holds a secret.
-        found |= {key: "" for key, value in outputs.items() if _SECRET.search(as_text(value))}
+        wanted = {} if why else {key: as_text(value) for key, value in (job.content.get("outputs") or {}).items()}
+        _, steps, hidden = self._played(job) if wanted else ([], {}, set[str]())
+        contexts = {**self._open(job), "steps": steps, "runner": self._runner(job)} if wanted else {}
+        found = {key: self._text(job, text, contexts) for key, text in wanted.items()}
+        # The runner hands no output on that holds a secret, or what a step masks.
+        is_hidden = {key for key, text in wanted.items() if hidden & {each.strip() for each in embedded(text)}}
+        found |= {key: "" for key, text in wanted.items() if key in is_hidden or _SECRET.search(text)}
+        self.withheld += [f"{job.name} hands on no {key}: a step of it masks that" for key in sorted(is_hidden)]
         self._outputs[job.name] = Open() if "uses" in job.content else found
 
     def runs(self, job: WorkflowJob, results: Mapping[str, str]) -> bool:
@@ -123,21 +124,18 @@ class PushedRun:
         """The steps that run if none fails."""
         return self._played(job)[0]
 
-    def _played(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
-        """The steps of a job that run if none fails, and what its context ``steps`` then holds.
-
-        Nothing of it changes once the job is entered, and each of the jobs after it asks.
-        """
+    def _played(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any], set[str]]:
+        """The steps of a job that run if none fails, what its context ``steps`` then holds, and what they mask."""
         if job.name not in self._known_steps:
             self._known_steps[job.name] = self._steps_and_outputs(job)
         return self._known_steps[job.name]
 
-    def _steps_and_outputs(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any]]:
+    def _steps_and_outputs(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any], set[str]]:
         known = self._contexts(job)
-        outputs: dict[str, Any] = {}
-        known |= {"job": Open({"status": "success"}), "runner": self._runner(job), "strategy": Open()}
-        known |= {"steps": outputs, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
-        found, sets_variables = [], False
+        outcomes: dict[str, Any] = {}
+        known |= {"job": Open({"status": "success"}), "runner": self._runner(job)}
+        known |= {"steps": outcomes, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
+        found, hidden, sets_variables = [], set[str](), False
         for number, step in enumerate(job.steps, start=1):
             own = step.get("env") if isinstance(step.get("env"), Mapping) else {}
             variables = known["env"] | {str(k): self._text(job, as_text(v), known) for k, v in (own or {}).items()}
@@ -151,11 +149,12 @@ class PushedRun:
                 raise self._source.error(job.base, said, "correct or simplify it") from None
             if runs is not False:
                 found.append(self._step(job, step, number, contexts, certain=bool(runs)))
+            hidden |= masked(step, job.variables(step)) if runs else set()
             if "id" in step:
                 result = "skipped" if runs is False else "success" if runs else UNKNOWN
                 said_by = {} if runs is False else self._said_by(job, step) if runs else Open()
-                outputs[str(step["id"])] = {"outputs": said_by, "outcome": result, "conclusion": result}
-        return found, outputs
+                outcomes[str(step["id"])] = {"outputs": said_by, "outcome": result, "conclusion": result}
+        return found, outcomes, hidden
 
     def _step(
         self, job: WorkflowJob, step: Mapping[str, Any], number: int, contexts: Mapping[str, Any], *, certain: bool
@@ -172,7 +171,8 @@ class PushedRun:
         windows = "" if contexts["runner"].get("os") != "Windows" else "pwsh"
         return JobStep(
             name=str(step.get("name") or step.get("id") or step.get("uses") or number),
-            uses=as_text(step.get("uses")),
+            uses=in_checkout(as_text(step.get("uses"))),
+            comes_along=as_text(step.get("uses")).startswith("$/"),
             script=script,
             commands=VARIABLE.sub(lambda found: known.get(found[1] or found[2], found.group()), commands),
             variables={**variables, **more},
@@ -193,13 +193,13 @@ class PushedRun:
 
     def _open(self, job: WorkflowJob) -> dict[str, Any]:
         """The contexts of a job's steps, as far as they are known before it runs."""
-        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job", "strategy"), Open())}
+        return {**self._contexts(job), **dict.fromkeys(("steps", "runner", "job"), Open())}
 
     def labels(self, job: WorkflowJob) -> list[str]:
         """The labels that a job asks its runner for."""
         asked = job.content.get("runs-on")
         asked = asked.get("labels") if isinstance(asked, Mapping) else asked
-        contexts = {**self._contexts(job), "strategy": Open()}
+        contexts = self._contexts(job)
         return [self._text(job, as_text(each), contexts) for each in (asked if isinstance(asked, list) else [asked])]
 
     def minutes(self, job: WorkflowJob, content: Mapping[str, Any]) -> str:
@@ -229,13 +229,13 @@ class PushedRun:
     def group(self, job: WorkflowJob, concurrency: object, push: int) -> str | None:
         """The name of a concurrency group for the push with a number; None for none."""
         written = concurrency.get("group") if isinstance(concurrency, Mapping) else concurrency
-        contexts = {**self._contexts(job), **self._github(push), "strategy": Open()}
+        contexts = {**self._contexts(job), **self._github(push)}
         return None if written is None else self._text(job, as_text(written), contexts).lower()
 
     def cancels(self, job: WorkflowJob, concurrency: object) -> bool:
         """Whether a newer push surely cancels what is in a concurrency group."""
         said = concurrency.get("cancel-in-progress") if isinstance(concurrency, Mapping) else False
-        return self._text(job, as_text(said), {**self._contexts(job), "strategy": Open()}) == "true"
+        return self._text(job, as_text(said), self._contexts(job)) == "true"
 
     def evaluated(self, job: WorkflowJob, expression: str) -> Any:
         """What an expression of a job is worth, before its steps run.
@@ -267,14 +267,14 @@ class PushedRun:
         needs: dict[str, Any] = {}
         for name in job.needs:
             result = (results or {}).get(name, "skipped" if name in self.skipped else "success")
-            outputs = self._outputs[name]
+            said = self._outputs[name]
             if base := self._entered[name].base:
                 # The combinations of a matrix have one result, the worst, and share their outputs.
                 other = needs.get(base, {"result": result, "outputs": {}})
                 shared = {k: v for k, v in other["outputs"].items() if v}
-                clash = {k: UNKNOWN for k, v in outputs.items() if v and shared.get(k, v) != v}
-                outputs = outputs if not shared else {**outputs, **shared, **clash}
-                needs[base] = {"result": min(result, other["result"], key=_WORST_FIRST.index), "outputs": outputs}
+                clash = {k: UNKNOWN for k, v in said.items() if v and shared.get(k, v) != v}
+                said = said if not shared else {**said, **shared, **clash}
+                needs[base] = {"result": min(result, other["result"], key=_WORST_FIRST.index), "outputs": said}
         if job.name not in self._given:
             self._given[job.name] = self._own_contexts(job)
         known = {**self._given[job.name], "needs": needs}
@@ -291,29 +291,18 @@ class PushedRun:
         inputs = inputs if begins is not None or self._of_branch else Open()
         environment = {key: in_matrix(each, job.matrix) for key, each in job.variables({}).items()}
         environment = Open(environment) if job.sets_more({}) else environment
-        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment}
+        return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment, "strategy": Open()}
 
     def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
-        script = job.commands(step)
-        script = script[max((found.start() for found in _WRITES_ANEW.finditer(script)), default=0) :]
-        said = [(name or old, value or former) for name, value, old, former in _SAYS_OUTPUT.findall(script)]
-        found: dict[str, Any] = {}
-        for name, value in said:
-            if value == "$(nova services --json)":
-                found[name] = self._services
-                continue
-            unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
-            found[name] = UNKNOWN if unsure else value
+        script, known = in_lines(job.commands(step)), dict[str, Any]()
         if "nova github outputs" in script:
-            found |= {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
+            known = {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
         elif "nova registry --compare" in script:
-            found["changed"] = "false"
+            known = {"changed": "false"}
         elif (deploys := deployed(script)) and "--outputs" in script:
-            found["url"] = f"#{{{deploys[0]}.Url}}"
-        elif not said or len(re.findall("GITHUB_OUTPUT|::set-output ", script)) != len(said):
-            return Open(found)
-        return found
+            known = {"url": f"#{{{deploys[0]}.Url}}"}
+        return outputs(script, known, self._services)
 
     def _why_skipped(self, job: WorkflowJob) -> str:
         if job.ends:

@@ -145,7 +145,8 @@ def _without_checkout(step: JobStep, before: Sequence[JobStep]) -> str:
     wanted = PurePosixPath(step.uses or step.directory) / _file_of(step, runs)
     downloads = [each.inputs.get("path", ".") for each in before if "actions/download-artifact@" in each.uses]
     fetched = any(_FETCHES.search(each.script) for each in before) or any(map(wanted.is_relative_to, downloads))
-    if anything_may_be_done(before) or fetched or not (runs or step.uses.startswith("./")):
+    own = step.uses.startswith("./") and not step.comes_along
+    if anything_may_be_done(before) or fetched or not (runs or own):
         return ""  # It may bring the sources, or needs none.
     checkouts = [each for each in before if "actions/checkout@" in each.uses]
     if not checkouts:

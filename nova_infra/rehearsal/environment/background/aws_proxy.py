@@ -19,9 +19,8 @@ from nova_infra.deployed.aws.client.call_permissions import AwsCall, denial, rea
 from nova_infra.deployed.aws.client.receipts import Receipts
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.environment.background.callers import Caller
-from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.client import bound, let_send_body, open_client
 from nova_infra.rehearsal.load_balancer.headers import passed_on
-from nova_infra.rehearsal.load_balancer.sockets import bound
 
 # What a service answers that does not have what is asked of it; a key that a bucket does not have is no such thing.
 _NOT_THERE = re.compile(
@@ -96,6 +95,7 @@ class AwsProxy:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "GET" and (found := self._about(request.path, request.remote or "")) is not None:
             return web.json_response(found)
+        let_send_body(request)
         body = await request.content.read()
         call = read_call(request.method, request.raw_path, request.headers, body, account=self._account)
         if call is not None and (answer := self._denied(call)) is not None:
@@ -107,7 +107,7 @@ class AwsProxy:
             return web.Response(status=503, text=f"the rehearsal's stand-in for AWS: {error}")
         caller = self._caller(call.key) if call is not None else None
         if call is not None and answer.status == 200 and isinstance(answer.body, bytes):
-            self._receipts.hear(call, body, answer.body)
+            self._receipts.hear(call, body, answer.body, request.remote or "")
         if call is not None:
             self._note_gaps(call, caller, answer)
         return answer

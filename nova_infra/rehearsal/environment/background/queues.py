@@ -24,6 +24,7 @@ from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.record import QueueRecord
 
 _EVERY_SECONDS = 0.1
+_MOST_ENDS = 2  # of a worker's tasks in a minute: ECS takes most of one to start another
 _RECEIVE = "sqs:ReceiveMessage"
 
 POISON = "a message that no worker can process"
@@ -209,6 +210,7 @@ class Queues:
     def _dying(self, name: str, queue: _Queue, *, given_back: bool) -> int:
         """How many of the dead messages are alive in AWS, by when they were sent: others are deleted meanwhile."""
         died = self._in_hand(name, queue)[: max(queue.record.dead - len(queue.died), 0)]
+        given_back = given_back and self._stand_ins.abandoned.isdisjoint(died)
         sent = queue.sent[0][0] if queue.sent else self._store.minute
         oldest = min((queue.alive[each][0] for each in died), default=sent)
         queue.died.update(died)
@@ -247,7 +249,8 @@ class Queues:
         hidden, came_back, alive = queue.hide, queue.record.came_back, queue.record.dead + queue.poisoned
         died = math.inf
         queue.handling.begin(loop.time())
-        while True:
+        ended = self._stand_ins.ended[name]
+        while self._stand_ins.ended[name] - ended < _MOST_ENDS:
             waiting, taken, dead = await self._look(name, queue)
             now = loop.time()
             if dead > alive:

@@ -23,6 +23,8 @@ from nova_infra.rehearsal.usage.processes import Usage
 
 _POLL_SECONDS = 0.05
 _GUARD_SECONDS = 0.25
+_STAY_SECONDS = 1.0
+"""Sooner than in this time after its last container has started, ECS finds no task healthy."""
 _WAITED_FOR = {"START": "starts", "COMPLETE": "has ended", "SUCCESS": "has succeeded", "HEALTHY": "is healthy"}
 
 
@@ -86,7 +88,7 @@ class SeveralContainers(ContainerTask):
     @property
     def elsewhere_seconds(self) -> float:
         """Other ports are other containers'."""
-        return self.patience
+        return super().elsewhere_seconds if self.hurried else self.patience
 
     async def create(self) -> None:
         if self._created:
@@ -106,6 +108,10 @@ class SeveralContainers(ContainerTask):
 
     async def start(self) -> None:
         await self._together(self._rise())
+        assert self._fall is not None, "its containers have started"
+        await asyncio.wait({self._fall}, timeout=with_others(_STAY_SECONDS))
+        if self._fallen is not None:
+            raise TaskFailedError(self.stopped_reason())
         for each in self.others:
             each.read_usage()  # Programs work hard while they start.
 
@@ -236,6 +242,13 @@ class SeveralContainers(ContainerTask):
                 ready = order.get_ready()
                 await gather(*(ContainerTask.stop(self._parts[each].task) for each in ready))
                 order.done(*ready)
+            for container in self.others:
+                if container.killed_at_stop:
+                    name = container.definition.name
+                    clause = f"what {name} was doing when it was killed at the end of its stop timeout"
+                    self.gaps.setdefault(
+                        name, f"{clause}: it does not stop on SIGTERM or its STOPSIGNAL, or not in time"
+                    )
         finally:
             await self.pause.remove()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers.ecs_deployment import CANARY, World, rolling, rollout
-from nova_infra.rehearsal.ecs.commands import Finish, StartTask, StopTask
+from nova_infra.rehearsal.ecs.commands import Command, Finish, StartTask, StopTask
 from nova_infra.rehearsal.ecs.phases import Phase
 from nova_infra.rehearsal.ecs.rollout import CircuitBreaker, TrafficStep
 from nova_infra.rehearsal.ecs.scheduler import Scheduler
@@ -110,6 +110,19 @@ def test_tasks_that_keep_dying_while_they_serve_do_not_open_a_breaker_that_reset
     for _ in range(10):
         world.lose("new")
     assert world.finish is None
+
+
+@pytest.mark.parametrize(("too_soon", "outcome"), [(True, "rolled back"), (False, None)])
+def test_a_task_that_ended_too_soon_never_set_the_count_back(too_soon: bool, outcome: str | None) -> None:
+    """However fast this machine finds it healthy."""
+    scheduler = Scheduler(rolling(bake=5), desired=1, running=[1])
+    scheduler.begin()
+    found: list[Command] = []
+    for task in (2, 3, 4):
+        scheduler.became_healthy(task)
+        scheduler.stopped(1)
+        found = scheduler.failed(task, "it exited", too_soon=too_soon)
+    assert (scheduler.reason.startswith("3 tasks failed in a row"), bool(found)) == (outcome is not None, True)
 
 
 def test_when_the_old_revision_does_not_start_either_the_deployment_fails_with_both_reasons() -> None:

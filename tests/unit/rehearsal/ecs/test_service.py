@@ -9,11 +9,21 @@ from helpers import virtual_time
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
 from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
-from nova_infra.rehearsal.tasks.task import TaskFailedError
+from nova_infra.rehearsal.tasks.task import ListensElsewhereError, TaskFailedError
 
 
-def running(name: str, *, runs: bool = True, healthy: bool = True, ending: bool = False) -> PlacedTask:
-    task = SimpleNamespace(running=runs, ending=ending, stopped_reason=lambda: f"{name} exited", name=name)
+def running(
+    name: str,
+    *,
+    runs: bool = True,
+    healthy: bool = True,
+    ending: bool = False,
+    uptime: float = 3.4,
+    interval: float = 0,
+) -> PlacedTask:
+    check = SimpleNamespace(interval=interval) if interval else None
+    task: Any = SimpleNamespace(running=runs, ending=ending, stopped_reason=lambda: f"{name} exited", name=name)
+    task.uptime, task.definition = uptime, SimpleNamespace(health_check=check)
     target = SimpleNamespace(healthy=healthy, last_fault=f"{name} answers 500")
     return PlacedTask(cast(Any, task), cast(Any, target), cast(Any, None), cast(Any, None))
 
@@ -68,6 +78,26 @@ def test_what_is_unhealthy_goes_when_its_replacement_is_there(
     assert len(service.tasks) == 2
 
 
+def test_a_task_that_ended_by_itself_is_remembered_with_its_revision() -> None:
+    service = Watched([running("a", runs=False), running("b", healthy=False)])
+    asyncio.run(service.replace_lost())
+    assert service.fallen == {"carts:7": "within 3 s of its start it ended while it was serving: a exited"}
+
+
+@pytest.mark.parametrize(
+    ("task", "too_soon"),
+    [
+        ({"runs": False, "interval": 10}, True),
+        ({"runs": False, "interval": 3}, False),
+        ({"runs": False, "interval": 30, "uptime": 5.1}, False),
+        ({"runs": False}, False),
+        ({"interval": 10}, False),
+    ],
+)
+def test_a_task_ended_too_soon_if_no_engine_had_checked_it(task: dict[str, Any], too_soon: bool) -> None:
+    assert running("a", **task).ended_too_soon is too_soon
+
+
 def test_what_is_unhealthy_stays_where_its_replacement_fails() -> None:
     service = Watched([running("a", healthy=False)], starts_fail=True)
     assert asyncio.run(service.replace_lost()) == []
@@ -116,3 +146,104 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
     assert service.kept_open["carts:7"] > 0.04
     assert (service.idle.keys() == {"carts:7"}) is closes
     assert (service.kept_open["carts:7"] > 0.2) is not closes
+
+
+@pytest.mark.parametrize("fails", ["", "inner", "outer"])
+def test_a_task_is_in_each_of_its_target_groups_and_has_to_be_healthy_in_each(fails: str) -> None:
+    async def nothing(*_: Any) -> None:
+        pass
+
+    async def for_ever(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    class Balancer:
+        protocol, is_asked = "TCP", True
+
+        def register(self, group: TargetGroup, task: Any) -> Any:
+            group.targets.append(cast(Any, SimpleNamespace(task=task, healthy=True, last_fault=f"{group.name}: 500")))
+            return group.targets[-1]
+
+        async def wait_healthy(self, group: TargetGroup, target: Any) -> bool:  # noqa: ARG002 - as a load balancer's
+            return group.name != fails
+
+        async def deregister(self, group: TargetGroup, target: Any) -> None:
+            group.targets.remove(target)
+
+    balancer: Any = Balancer()
+    balancer.keep_checking = for_ever
+    definition = SimpleNamespace(revision="carts:7", health_check=None)
+    task = SimpleNamespace(
+        definition=definition, running=True, ending=False, killed_at_stop=False, uptime=9.0,
+        start=nothing, stop=nothing, suffer=nothing, ended=for_ever,
+    )  # fmt: skip
+    outer, inner = (TargetGroup(name, read_target_group({})) for name in ("outer", "inner"))
+    runtime: Any = SimpleNamespace(task=lambda *_: task)
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [outer], runtime, further=[inner])
+
+    async def play() -> list[str | None]:
+        placed = await service.start(Revision(cast(Any, definition), Path()), outer)
+        faults = [placed.fault()]
+        assert [len(each.targets) for each in (outer, inner)] == [1, 1]
+        inner.targets[0].healthy = False
+        faults.append(placed.fault())
+        placed.checks.cancel()
+        return faults
+
+    if fails:
+        with pytest.raises(TaskFailedError, match=f"{fails}: 500"):
+            asyncio.run(play())
+        assert [*outer.targets, *inner.targets] == []
+    else:
+        assert asyncio.run(play()) == [None, "it failed the load balancer's health checks: inner: 500"]
+
+
+def test_a_revision_that_listens_elsewhere_is_waited_for_once_and_what_ends_is_told() -> None:
+    """Three failed tasks open the circuit breaker: the first has shown where the program listens."""
+
+    class Elsewhere(SimpleNamespace):
+        async def start(self) -> None:
+            hurried.append(self.hurried)
+            raise ListensElsewhereError("listens on 9090") if self.revision == "carts:7" else TaskFailedError("exit 1")
+
+        async def stop(self) -> None:
+            return
+
+    async def gone(task: Any) -> None:
+        ended.append(task.revision)
+
+    async def play() -> None:
+        for revision in ("carts:7", "carts:7", "carts:8", "carts:8"):
+            definition: Any = SimpleNamespace(revision=revision, health_check=None)
+            with pytest.raises(TaskFailedError):
+                await service.start(Revision(definition, Path()), none.group)
+
+    hurried: list[bool] = []
+    ended: list[str] = []
+    runtime: Any = SimpleNamespace(task=lambda definition, *_: Elsewhere(revision=definition.revision))
+    none = Unbalanced("carts")
+    service = PlayedService("carts", "shop", none, none.rule, [none.group], runtime, gone=gone)
+    asyncio.run(play())
+    assert hurried == [False, True, False, False]
+    assert ended == ["carts:7", "carts:7", "carts:8", "carts:8"]
+
+
+def test_what_the_load_balancer_could_not_pass_on_outlives_the_task() -> None:
+    async def nothing(*_: Any) -> None:
+        return
+
+    def placed(revision: str, unusable: str) -> PlacedTask:
+        definition = SimpleNamespace(revision=revision)
+        task: Any = SimpleNamespace(definition=definition, stop=nothing, killed_at_stop=False)
+        target = SimpleNamespace(unusable=unusable, served=1, failed=1, seconds=0.0, log_seconds=0.0, slow=0)
+        checks: Any = SimpleNamespace(cancel=lambda: None)
+        return PlacedTask(task, cast(Any, target), cast(Any, None), checks)
+
+    balancer: Any = SimpleNamespace(deregister=nothing)
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [], cast(Any, None))
+    service.tasks = [
+        placed("carts:6", ""),
+        placed("carts:7", "its headers are longer than 32 KiB"),
+        placed("carts:7", ""),
+    ]
+    asyncio.run(service.stop([*service.tasks]))
+    assert service.unusable == {"carts:7": "its headers are longer than 32 KiB"}

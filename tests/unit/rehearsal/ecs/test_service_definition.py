@@ -39,3 +39,32 @@ def test_a_rollout_has_the_most_tasks_at_the_autoscalers_maximum(
     stack = PlayedStack("prod", {"Resources": resources}, exports={}, revisions={})
     found = read_service(stack, "Shop")
     assert (found.desired, found.most_tasks) == (5, tasks)
+
+
+@pytest.mark.parametrize(
+    ("place", "deployment", "further"),
+    [
+        ({}, ROLLS, ("inner",)),
+        ({"ContainerPort": "8080"}, ROLLS, ("inner",)),
+        ({"ContainerPort": 9090}, ROLLS, ()),
+        ({"ContainerName": "metrics"}, ROLLS, ()),
+        ({}, SHIFTS, ()),
+    ],
+)
+def test_further_target_groups_count_if_they_lead_to_the_same_port(
+    place: dict[str, Any], deployment: dict[str, Any], further: tuple[str, ...]
+) -> None:
+    advanced = {"AlternateTargetGroupArn": "green", "ProductionListenerRule": "rule"}
+    first = {"TargetGroupArn": "outer", "ContainerName": "app", "ContainerPort": 8080}
+    service = {
+        "ServiceName": "shop",
+        "TaskDefinition": "shop:1",
+        "DeploymentConfiguration": deployment,
+        "LoadBalancers": [
+            {**first, "AdvancedConfiguration": advanced},
+            {**first, "TargetGroupArn": "inner", **place},
+        ],
+    }
+    resources = {"Shop": {"Type": "AWS::ECS::Service", "Properties": service}}
+    stack = PlayedStack("prod", {"Resources": resources}, exports={}, revisions={})
+    assert read_service(stack, "Shop").further == further

@@ -190,3 +190,31 @@ def test_a_network_load_balancer_is_known_by_what_may_be_spoken_over_it(
             await balancers.stop()
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize(("filtered", "status"), [("Balancer", 403), ("Another", 404)])
+def test_a_firewall_stands_before_the_load_balancer_that_it_is_for(filtered: str, status: int) -> None:
+    template = platform("0.0.0.0/0")
+    group = {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}
+    rules = [{"Name": "common", "Priority": 0, "Statement": {"ManagedRuleGroupStatement": group}}]
+    placed = {"ResourceArn": {"Ref": filtered}, "WebACLArn": {"Fn::GetAtt": ["Acl", "Arn"]}}
+    template["Resources"] |= {
+        "Another": template["Resources"]["Balancer"],
+        "Acl": {"Type": "AWS::WAFv2::WebACL", "Properties": {"Rules": rules}},
+        "Placed": {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": placed},
+    }
+
+    async def play() -> int:
+        balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
+        try:
+            await balancers.apply(PlayedStack("web", template, exports={}, revisions={}))
+            url = balancers.localize("http://" + host_of("web/Balancer", Home()))
+            async with (
+                aiohttp.ClientSession(skip_auto_headers=["User-Agent"]) as client,
+                client.get(f"{url}/nobody") as answer,
+            ):
+                return answer.status
+        finally:
+            await balancers.stop()
+
+    assert asyncio.run(play()) == status

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import State
 from nova_infra.rehearsal.cloudwatch.metrics import Metric
 from nova_infra.rehearsal.environment.monitoring import METRIC_DELAY, Monitoring
@@ -170,6 +171,34 @@ def test_an_alarm_that_a_release_brings_has_no_past() -> None:
     for _ in range(1 + METRIC_DELAY):
         monitoring.end_minute([])
     assert monitoring.states["running"] == "ALARM"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_first"),
+    [
+        ({}, True),
+        ({"DependsOn": "Web"}, False),
+        ({"DependsOn": ["Web", "Topic"]}, False),
+        ({"DependsOn": ["Topic"]}, True),
+        ({"Properties": cpu_alarm("a", AlarmDescription={"Fn::GetAtt": ["Web", "Name"]})}, False),
+        ({"Properties": cpu_alarm("watched"), "DependsOn": "Web"}, True),
+    ],
+)
+def test_an_alarm_that_depends_on_a_service_is_made_once_its_tasks_run(more: dict[str, Any], is_first: bool) -> None:
+    """Unless ECS watches it: what CloudFormation does then, the checks have refused."""
+    alarms = {"Enable": True, "Rollback": True, "AlarmNames": ["watched"]}
+    web = {"ServiceName": "web", "TaskDefinition": "web:1", "DeploymentConfiguration": {"Alarms": alarms}}
+    resources = {
+        "Web": {"Type": "AWS::ECS::Service", "Properties": web},
+        "Topic": {"Type": "AWS::SNS::Topic", "Properties": {}},
+        "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": cpu_alarm("a"), **more},
+    }
+    stack = PlayedStack("shop", {"Resources": resources}, exports={}, revisions={})
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    monitoring.apply(stack)
+    assert bool(monitoring.states) is is_first
+    monitoring.apply(stack, services_run=True)
+    assert len(monitoring.states) == 1
 
 
 @pytest.mark.parametrize(

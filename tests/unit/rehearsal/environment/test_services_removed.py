@@ -44,6 +44,7 @@ def test_a_service_that_its_stack_no_longer_has_is_stopped_and_nothing_else_is()
         monitoring=nothing,
         balancers=nothing,
         steering=nothing,
+        gone=nothing,
     )
     asyncio.run(services.remove(stack("carts", "mails"), stack("mails", "orders")))
     assert (list(running), carts.tasks, mails.tasks) == (["mails", "prices"], [], ["one", "two"])

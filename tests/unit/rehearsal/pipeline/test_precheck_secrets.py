@@ -48,7 +48,21 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
         ({}, {}, (), []),
         ({"DB": SECRET}, {"DB": SECRET}, (), []),
         ({"OTHER": SECRET}, {"DB": SECRET}, (), []),
-        ({"DB": SECRET}, {}, ("DB",), []),
+        (
+            {"DB": SECRET},
+            {},
+            ("DB",),
+            [
+                "only AWS knows whether the secret dev/db-AbC123 exists and has the field password, which DB comes "
+                "from (also in Prod)"
+            ],
+        ),
+        (
+            {"ALL": WHOLE_SECRET},
+            {},
+            ("ALL",),
+            ["only AWS knows whether the secret dev/db-AbC123 exists, which ALL comes from (also in Prod)"],
+        ),
         (
             {"DB": f"{WHOLE_SECRET}:passwort::"},
             {"DB": SECRET},
@@ -62,7 +76,10 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
             {"DB": SECRET, "ALSO": SECRET},
             {"KEY": PARAMETER},
             (),
-            ["only AWS knows whether the secret dev/db-AbC123 exists, which ALSO, DB comes from (also in Prod)"],
+            [
+                "only AWS knows whether the secret dev/db-AbC123 exists and has the field password, which ALSO, DB "
+                "comes from (also in Prod)"
+            ],
         ),
         (
             {"KEY": PARAMETER},
@@ -84,6 +101,7 @@ def with_secrets(directory: Path, secrets: Mapping[str, Any], *, declared: Mappi
         "as before",
         "another variable",
         "provided",
+        "all of it, provided",
         "another field of what is provided",
         "a secret",
         "a parameter",
@@ -100,10 +118,10 @@ def test_what_no_template_makes_and_nothing_before_uses_is_taken_for_granted(
 ) -> None:
     candidate = with_secrets(write_assembly(tmp_path / "new", release="two"), after)
     baseline = with_secrets(write_assembly(tmp_path / "old"), before)
-    assert taken_for_granted(candidate, baseline, provided) == said
+    assert taken_for_granted(candidate, baseline) == said
     assert any("placeholder" in each for each in precheck(candidate, provided)) is bool(set(after) - set(provided))
     app = replace(candidate, app="python app.py", is_candidate=True)  # over itself: it may never have run
-    assert bool(taken_for_granted(app, app, provided)) is bool(set(after) - set(provided))
+    assert bool(taken_for_granted(app, app)) is bool(after)
 
 
 def test_what_its_own_stack_makes_is_there(write_assembly: WriteAssembly, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_what_users_met_is_not_passed_over_where_nothing_stopped_the_release(reh
         "All 3 stages succeeded, but nothing stops what is wrong: 7 of 100 requests in Prod failed, and "
         f"{record.deployments[0].service} lost a task while serving, the last because it ended: killed, and "
         f"every task of {record.deployments[1].service} was killed at the end of its stop timeout, with whatever it "
-        "was doing: it does not stop on SIGTERM, or not in time."
+        "was doing: it does not stop on SIGTERM or its STOPSIGNAL, or not in time."
     )
 
 
@@ -176,7 +176,7 @@ def test_what_is_wrong_in_every_environment_is_reported_once(rehearsed: Make, de
         "All 3 stages succeeded, but nothing stops what is wrong: 3 of 80 requests in Dev failed (also 7 of "
         "100 in Prod), and in dev-shop, GET /a answers 500 to 1 of 10 requests (200 before) (also in Staging "
         "and Prod), and every task of dev-shop was killed at the end of its stop timeout, with whatever it was "
-        "doing: it does not stop on SIGTERM, or not in time (also in Staging and Prod)."
+        "doing: it does not stop on SIGTERM or its STOPSIGNAL, or not in time (also in Staging and Prod)."
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
-from nova_infra.operations.changes.certain import table
+from nova_infra.operations.changes.certain import table, whole
 from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
@@ -85,8 +85,3 @@ def _ports(service: Mapping[str, Any]) -> Iterator[int]:
     for balancer in as_list(service.get("LoadBalancers")):
         if isinstance(balancer, Mapping) and (port := whole(balancer.get("ContainerPort"))) is not None:
             yield port
-
-
-def whole(value: Any) -> int | None:
-    """A whole number that a template states."""
-    return int(value) if isinstance(value, int | str) and str(value).lstrip("-").isdecimal() else None

@@ -13,9 +13,9 @@ from typing import Any
 from nova_infra.checks.rule import as_list, referenced
 from nova_infra.config.rules.addresses import OPEN_PORTS, Address, addresses
 from nova_infra.names import BEFORE_DEPLOY
-from nova_infra.operations.changes.certain import is_on, table, tables
+from nova_infra.operations.changes.certain import is_on, table, tables, whole
 from nova_infra.operations.changes.template_values import references, shown
-from nova_infra.operations.planner.blockers.network.security_groups import GROUP, opens, whole
+from nova_infra.operations.planner.blockers.network.security_groups import GROUP, opens
 from nova_infra.operations.planner.model import Consequence, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import World

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
-from nova_infra.rehearsal.delivery.workflows.language.expressions import ExpressionError, embedded, named
+from nova_infra.rehearsal.delivery.workflows.language.expressions import EMBEDDED, ExpressionError, embedded, named
 
 _OF_A_RUN = {"github", "inputs", "vars"}
 _OF_A_JOB = _OF_A_RUN | {"needs"}
@@ -21,6 +21,7 @@ _OF_A_CONTAINER = _OF_A_COMBINATION | {"secrets", "job", "runner", "env"}
 
 _PLACES: dict[tuple[str, ...], set[str]] = {
     ("name",): set(),
+    ("on",): set(),
     ("permissions",): set(),
     ("run-name",): _OF_A_RUN,
     ("concurrency",): _OF_A_RUN,
@@ -42,6 +43,7 @@ _PLACES: dict[tuple[str, ...], set[str]] = {
     ("jobs", "*", "services", "*", "credentials"): _CREDENTIALS,
     ("jobs", "*", "services", "*", "env"): _OF_A_CONTAINER,
     ("jobs", "*", "steps"): _OF_A_STEP | {"secrets"} | _FILES,
+    ("jobs", "*", "steps", "*", "shell"): set(),
     ("jobs", "*", "steps", "*", "uses"): set(),
     ("jobs", "*", "steps", "*", "if"): _OF_A_STEP | _FILES | _STATUS,
 }
@@ -53,8 +55,11 @@ _NEVER_EQUAL = re.compile(rf"(?:({_TEXT})\s*[=!]=\s*(true|false)\b|\b(true|false
 
 def misplaced(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[int, str]]:
     """What GitHub refuses in the expressions below a node of a workflow, with the line of each."""
+    for line, text in _unclosed(node):
+        yield line, f"{text!r} begins an expression that no }}}} ends"
     for line, place, expression in _expressions(node, path):
-        if not expression.strip() and place[-1] != "if":
+        where = next(each for each in reversed(place) if each != "*")
+        if not expression.strip():
             yield line, "${{ }} holds no expression, not even in a script's comment, and GitHub expects one"
         try:
             contexts, functions = named(expression)
@@ -63,9 +68,9 @@ def misplaced(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[int, str]
             continue
         allowed = _allowed(place)
         for name in sorted(contexts - (allowed or set())) if allowed is not None else ():
-            yield line, f"{expression.strip()!r} names {name}, which GitHub does not know in {place[-1]}"
+            yield line, f"{expression.strip()!r} names {name}, which GitHub does not know in {where}"
         for name in sorted(functions & (_FILES | _STATUS) - (allowed or set())) if allowed is not None else ():
-            yield line, f"{expression.strip()!r} calls {name}(), which GitHub does not know in {place[-1]}"
+            yield line, f"{expression.strip()!r} calls {name}(), which GitHub does not know in {where}"
 
 
 def never_equal(node: Any) -> Iterator[str]:
@@ -92,7 +97,8 @@ def _expressions(node: Any, path: tuple[str, ...]) -> Iterator[tuple[int, tuple[
         elif each.id == "sequence":
             waiting += [(value, (*place, "*")) for value in each.value]
         elif place[-1:] == ("if",) and "${{" not in each.value:
-            yield each.start_mark.line + 1, place, each.value
+            if each.value.strip():
+                yield each.start_mark.line + 1, place, each.value
         else:
             for expression in embedded(each.value):
                 yield each.start_mark.line + 1, place, expression
@@ -100,3 +106,16 @@ def _expressions(node: Any, path: tuple[str, ...]) -> Iterator[tuple[int, tuple[
 
 def _below(place: tuple[str, ...], key: str) -> tuple[str, ...]:
     return place[:3] if key == "parallel" and place[:1] == ("jobs",) and len(place) == 4 else (*place, key)
+
+
+def _unclosed(node: Any) -> Iterator[tuple[int, str]]:
+    """The beginning of each expression without an end below a node, with its line."""
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        if each.id == "scalar":
+            _, begins, rest = EMBEDDED.sub("", each.value).partition("${{")
+            if begins:
+                yield each.start_mark.line + 1, f"{begins}{rest[:20]}"
+        else:
+            waiting += [part for pair in each.value for part in (pair[1:] if each.id == "mapping" else (pair,))]

@@ -12,7 +12,9 @@ URL = "http://aws/333333333333/shop-mail"
 SIGNED = "AWS4-HMAC-SHA256 Credential=KEY/20260102/eu-west-1/sqs/aws4_request, SignedHeaders=host, Signature=0"
 
 
-def heard(receipts: Receipts, action: str, answer: str = "{}", *, form: str = "", **given: object) -> None:
+def heard(
+    receipts: Receipts, action: str, answer: str = "{}", *, form: str = "", by: str = "", **given: object
+) -> None:
     headers = {"Authorization": SIGNED, "Content-Type": "application/x-www-form-urlencoded"}
     body = f"Action={action}&QueueUrl={URL}{form}".encode()
     if not form:
@@ -20,7 +22,7 @@ def heard(receipts: Receipts, action: str, answer: str = "{}", *, form: str = ""
         body = json.dumps({"QueueUrl": URL, **given}).encode()
     call = read_call("POST", "/", headers, body, account="333333333333")
     assert call is not None, "it is signed"
-    receipts.hear(call, body, answer.encode())
+    receipts.hear(call, body, answer.encode(), by)
 
 
 def messages(*pairs: tuple[str, str]) -> str:
@@ -44,6 +46,18 @@ def test_what_was_received_is_kept_until_one_of_its_receipts_deletes_it() -> Non
     assert receipts.kept("shop-mail") == {"b": 1}
     heard(receipts, "DeleteMessageBatch", Entries=[{"Id": "1", "ReceiptHandle": "b1"}])
     assert receipts.kept("shop-mail") == {}
+
+
+def test_a_message_is_in_the_hands_of_the_last_that_received_it() -> None:
+    receipts = Receipts()
+    heard(receipts, "ReceiveMessage", messages(("a", "a1"), ("b", "b1")), by="10.97.7.2")
+    heard(receipts, "ReceiveMessage", messages(("c", "c1")), by="10.97.7.3")
+    heard(receipts, "ReceiveMessage", messages(("b", "b2")), by="10.97.7.3")
+    assert receipts.held_by("10.97.7.2") == {"a": ("shop-mail", "a1")}
+    assert receipts.held_by("10.97.7.3") == {"b": ("shop-mail", "b2"), "c": ("shop-mail", "c1")}
+    heard(receipts, "DeleteMessage", ReceiptHandle="c1")
+    assert receipts.held_by("10.97.7.3") == {"b": ("shop-mail", "b2")}
+    assert receipts.held_by("") == {}
 
 
 def test_older_clients_speak_in_forms() -> None:

@@ -210,13 +210,22 @@ def test_an_action_that_the_checkout_does_not_have_is_missed(tmp_path: Path) -> 
     assert any("./.github/actions/signin holds no action.yml" in each for each in said(read(tmp_path, change)))
 
 
-def test_an_output_with_a_secret_is_handed_on_empty(tmp_path: Path) -> None:
-    change = ("deploy-staging", r"    outputs:\n.*", "    outputs:\n      url: ${{ secrets.URL }}")
-    stages = read(tmp_path, change).pipeline.stages
-    tests = [
-        a.environment["BASE_URL"] for s in stages for a in s.actions if isinstance(a, BuildAction) and "E2E" in a.name
-    ]
-    assert tests == [""]
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("deploy-staging", r"    outputs:\n.*", "    outputs:\n      url: ${{ secrets.URL }}"),
+        (
+            "deploy-staging",
+            r"run: make verify.*",
+            'run: echo "::add-mask::$URL"\n        env:\n          URL: ${{steps.deploy.outputs.url}}',
+        ),
+    ],
+)
+def test_an_output_that_is_secret_or_masked_is_handed_on_empty(change: Change, tmp_path: Path) -> None:
+    workflow = read(tmp_path, change)
+    assert ("masks" in str(workflow.assumed)) is ("secrets" not in change[2])
+    actions = [each for stage in workflow.pipeline.stages for each in stage.actions]
+    assert [a.environment["BASE_URL"] for a in actions if isinstance(a, BuildAction) and "E2E" in a.name] == [""]
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,10 @@ DOWNLOAD = "- {uses: actions/download-artifact@v4, with: {name: asm, path: cdk.o
     [
         deploy(),
         deploy(keys=by("true")),
+        deploy("- run:", keys="if:\ncontainer:\n").replace(
+            "environment: lab", "environment: '${{ strategy.job-index }}'"
+        ),
+        job("a", "- run: ls", keys="strategy: {matrix: {a: [null], include: ['${{ vars.X }}']}}\n") + deploy(),
         deploy(keys=by("vars.DEPLOY == 'yes' && github.actor != 'x[bot]'")),
         deploy(keys=by("\"!contains(github.event.head_commit.message, '[skip deploy]')\"")),
         deploy(keys=by("\"!github.event.deleted && !(github.actor == 'x[bot]')\"")),
@@ -109,6 +113,9 @@ DOWNLOAD = "- {uses: actions/download-artifact@v4, with: {name: asm, path: cdk.o
         deploy("- {run: mkdir -p out}", "- {run: ls, working-directory: out}"),
         deploy("- {uses: actions/checkout@v4, with: {path: app}}", "- {run: ls, working-directory: app/web}"),
         job("build", "- uses: ./.github/actions/build") + deploy(DOWNLOAD, keys="needs: build\n"),
+        job("build", "- uses: $/.github/actions/build").replace(f"    {CHECKOUT}\n", "")
+        + deploy(keys="needs: build\n"),
+        job("build", "- uses: $/") + deploy(keys="needs: build\n"),
         job("build", UPLOAD.replace("asm", "a-1"), "- {uses: actions/upload-artifact/merge@v4, with: {name: asm}}")
         + deploy(DOWNLOAD, keys="needs: build\n"),
         "  build: {uses: acme/x/.github/workflows/build.yml@v1}\n" + deploy(DOWNLOAD, keys="needs: build\n"),
@@ -243,9 +250,11 @@ jobs:
 
 def test_a_called_workflow_has_the_rights_the_inputs_and_the_place_of_its_call(tmp_path: Path) -> None:
     (tmp_path / "services").mkdir()
-    (tmp_path / "one.yml").write_text(CALLED)
-    call = "  go: {uses: ./one.yml, concurrency: lab, with: {place: lab}}\n"
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / ".github/workflows/one.yml").write_text(CALLED)
+    call = "  go: {uses: ./.github/workflows/one.yml, concurrency: lab, with: {place: lab}}\n"
     assert said(read(BEFORE + call, tmp_path)) == []
+    assert said(read(BEFORE + call.replace("./", "$/"), tmp_path)) == []
     assert "no permission id-token" in said(read(BEFORE + call.replace("with", "permissions: {}, with"), tmp_path))[0]
     dry = read(BEFORE + call.replace("place: lab", "place: lab, dry: true"), tmp_path)
     assert "is skipped: its condition" in said(dry)[0]
@@ -299,7 +308,7 @@ def test_an_odd_workflow_is_read_or_refused_in_a_line(seed: int) -> None:
         ("[trunk]", "['[z-a]']", "on: '[z-a]' is not a pattern that GitHub takes"),
         ("environment: lab", "needs: 5", "job deploy: needs holds what GitHub does not take there"),
         ("environment: lab", "outputs: [a]", "job deploy: outputs holds what"),
-        ("environment: lab", "strategy: {matrix: {include: [a]}}", "job deploy: strategy.matrix holds what"),
+        ("environment: lab", "strategy: {matrix: {include: [a]}}", "job deploy: strategy.matrix.include holds what"),
         ("environment: lab", "defaults: {run: x}", "job deploy: defaults.run holds what"),
         ("environment: lab", "env: x", "job deploy: env holds what"),
         ("with: {role-to-assume: x, aws-region: y}", "with: x", "step 2 of job deploy: with holds what"),

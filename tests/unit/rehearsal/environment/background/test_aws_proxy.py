@@ -123,3 +123,13 @@ def test_a_message_is_not_taken_for_a_task_that_has_ended() -> None:
             assert len(server.asked) == before
 
     asyncio.run(asyncio.wait_for(story(), 15))  # less than it would have waited for
+
+
+def test_a_task_that_asks_first_whether_to_send_its_body_need_not_wait() -> None:
+    async def sent() -> list[str]:
+        server = Server(empty=0, message="")
+        async with proxied(server) as proxy, aiohttp.ClientSession() as task, asyncio.timeout(5):
+            await task.put(f"http://127.0.0.1:{proxy.port}/letters/one", data="Chiba", expect100=True)
+        return server.asked
+
+    assert asyncio.run(sent()) == ["Chiba"]

@@ -20,6 +20,7 @@ from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.record import QueueRecord
 
 HIDDEN, TRIES, MINUTES = 60, 3, 8
+REPLACED = 4.0
 
 
 class Jump(selectors.DefaultSelector):
@@ -122,7 +123,7 @@ def worker(
         wait: How long it waits for the first of them.
         rest: How long it does nothing between two requests.
         deletes: When it deletes them: ``first``, ``after`` each, in ``bulk``, or ``never``; or it gives them ``back``,
-            or keeps each third (``most``).
+            or keeps each third (``most``); or it ``exits`` with all of them in its hands, and is replaced.
         queues: Where it asks, in turn.
     """
 
@@ -138,6 +139,12 @@ def worker(
                         sqs.delete(queue, message)
                     elif deletes == "back":
                         message.visible_at = 0.0
+                    elif deletes == "exits":
+                        message.visible_at = asyncio.get_running_loop().time() + 1
+                        sqs.abandoned.add(message.number)
+                if deletes == "exits" and messages:
+                    sqs.ended[queue] += 1
+                    await asyncio.sleep(REPLACED)
                 for message in messages if deletes == "bulk" else ():
                     sqs.delete(queue, message)
                 await asyncio.sleep(rest)
@@ -160,6 +167,7 @@ def played(
     earlier: int = 4,
     pace: Pace = COMPRESSED,
     records: dict[str, QueueRecord] | None = None,
+    timed: bool = False,
 ) -> dict[str, Any]:
     """What eight minutes show of a release's worker, after some of the one before it."""
     store, sqs = MetricStore(), Sqs()
@@ -190,6 +198,7 @@ def played(
 
     with asyncio.Runner(loop_factory=JumpingLoop) as runner:
         runner.run(story())
+        seconds = runner.get_loop().time()
     minutes = range(earlier, earlier + MINUTES)
     age = [
         store.values(Metric.of("AWS/SQS", "ApproximateAgeOfOldestMessage", {"QueueName": each}), minutes)
@@ -202,7 +211,7 @@ def played(
         "age": max(map(max, age)),
         "dead": next((minute for minute, value in enumerate(dead) if value), None),
         "came back": any(each.came_back for each in records.values()),
-    }
+    } | ({"seconds": seconds} if timed else {})
 
 
 KEPT_UP = {"age": 0, "dead": None, "came back": False}
@@ -291,3 +300,11 @@ def test_a_minute_of_real_time_has_as_many_messages_as_one_that_is_compressed(tm
     assert played(tmp_path, worker(), worker(), tasks=1, pace=REAL_TIME, records=records) == KEPT_UP
     # One in the first minute, then ten.
     assert records["mails"].sent == 1 + 10 * (4 + MINUTES - 1)
+
+
+def test_messages_of_tasks_that_end_die_when_they_do_in_aws_and_hold_up_nobody(tmp_path: Path) -> None:
+    kept = played(tmp_path / "kept", worker(), worker(deletes="never"), tasks=1, timed=True)
+    left = played(tmp_path / "left", worker(), worker(deletes="exits"), tasks=1, timed=True)
+    assert left["dead"] == kept["dead"] == 3
+    assert left["came back"]
+    assert left["seconds"] < kept["seconds"] / 3

@@ -131,7 +131,7 @@ def test_only_mounts_can_be_written(run: Run, define: Define, path: str, other: 
             (
                 "loopback",
                 {},
-                "the program listens on port 3000 of 127.0.0.1 only, where nothing reaches it: bind 0.0.0.0",
+                "the program listens on port 3000 of 127.0.0.1 or ::1 only, where nothing reaches it: bind 0.0.0.0",
             ),
             # Docker by itself lets anybody listen there, and ECS does not.
             (

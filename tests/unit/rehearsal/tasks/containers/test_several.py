@@ -140,12 +140,33 @@ def test_a_task_fares_as_its_other_container_does(
 
 @pytest.mark.exhaustive(FIRST)
 def test_a_task_that_serves_ends_with_any_essential_container(run: Run, define: Define, beside: Define) -> None:
-    async def wait(task: Task) -> None:
+    async def end_the_helper(task: Task) -> None:
+        assert isinstance(task, SeveralContainers)
+        await task.others[0].insist("kill", "--signal=KILL", otherwise="it goes on")
         await asyncio.wait_for(task.ended(), 60)
         assert not task.running
-        assert task.stopped_reason() == "container helper: essential container exited with code 3: cannot find my model"
+        assert task.stopped_reason().startswith("container helper: it was ended by SIGKILL from outside")
 
-    assert run(define(name="main", further=(beside("helper", "exit-later"),)), wait)[1] == ""
+    assert run(define(name="main", further=(beside("helper", "stays"),)), end_the_helper)[1] == ""
+
+
+@pytest.mark.exhaustive(FIRST)
+def test_a_task_whose_essential_container_ends_right_after_its_start_never_serves(
+    run: Run, define: Define, beside: Define
+) -> None:
+    """However fast this machine starts containers."""
+    _, fault = run(define(name="main", further=(beside("helper", "exit-later"),)))
+    assert fault == "container helper: essential container exited with code 3: cannot find my model"
+
+
+@pytest.mark.exhaustive(FIRST)
+def test_another_container_that_is_killed_at_the_end_of_its_stop_timeout_is_noted(
+    run: Run, define: Define, beside: Define
+) -> None:
+    task, _ = run(define(name="main", further=(beside("helper", "stubborn", 4000, stop_timeout=1.0),)))
+    assert isinstance(task, SeveralContainers)
+    assert not task.killed_at_stop
+    assert task.gaps["helper"].startswith("what helper was doing when it was killed at the end of its stop timeout")
 
 
 @pytest.mark.exhaustive(FIRST)

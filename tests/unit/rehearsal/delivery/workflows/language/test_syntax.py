@@ -51,7 +51,10 @@ def test_aliases_are_what_they_stand_for() -> None:
 def test_an_expression_stands_for_a_mapping_where_github_takes_one(key: str, refused: str) -> None:
     expression = "${{ fromJSON(vars.ALL) }}"
     step: dict[str, object] = {"uses": "x/y@v1"}
-    jobs: dict[str, dict[str, object]] = {"a": {"runs-on": "x", "steps": [step]}, "b": {"uses": "./b.yml"}}
+    jobs: dict[str, dict[str, object]] = {
+        "a": {"runs-on": "x", "steps": [step]},
+        "b": {"uses": "./.github/workflows/b.yml"},
+    }
     content: dict[str, object] = {"on": "push", "jobs": jobs}
     database: dict[str, object] = {"image": "x"}
     jobs["a"]["services"] = {"db": database}
@@ -64,7 +67,7 @@ def test_an_expression_stands_for_a_mapping_where_github_takes_one(key: str, ref
         WorkflowText(Path("w.yml"), json.dumps(content))
 
 
-@pytest.mark.parametrize("used", ["./", ".\\\\", "./x", "docker://x", "a/b@v1"])
+@pytest.mark.parametrize("used", ["./", ".\\\\", "./x", "$/", "$/x", "docker://x", "a/b@v1"])
 def test_an_action_may_stand_at_the_root(used: str) -> None:
     WorkflowText(Path("w.yml"), JOBS.replace("run: ls", f'uses: "{used}"'))
 
@@ -118,3 +121,80 @@ def test_a_trigger_that_github_refuses_is_named_with_its_line(on: str) -> None:
 )
 def test_a_trigger_that_github_takes_is_taken(on: str) -> None:
     assert triggered(on) == ""
+
+
+def refused(top: str = "on: push", job: str = "", step: str = "", jobs: str = "jobs:") -> str:
+    """What GitHub refuses of a workflow with lines of its own; empty for nothing."""
+    lines = [top, jobs, "  a:", "    runs-on: x", f"    {job}", "    steps:", "    - run: ls", f"      {step}"]
+    try:
+        WorkflowText(Path("w.yml"), "\n".join(each for each in lines if each.strip()))
+    except WorkflowError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("found", "fault"),
+    [
+        (refused("env: {}"), "w.yml:1: says nothing of what starts it"),
+        (refused("on:"), "w.yml:1: says nothing of what starts it"),
+        (refused(jobs="jobs: {}\nenv:"), "has no jobs"),
+        (refused("on:\n  push:\n    branches:"), "w.yml:2: on.push.branches holds"),
+        (refused("on:\n  push:\n    branches: ['${{ github.ref }}']"), "which GitHub does not know in branches"),
+        (refused("on:\n  watch: x"), "w.yml:2: on.watch holds"),
+        (refused("on:\n  workflow_dispatch:\n    inputs: {go: }"), "inputs.go holds"),
+        (
+            refused("on:\n  workflow_dispatch:\n    inputs: {go: {type: choice}}"),
+            "input go needs both type: choice and",
+        ),
+        (
+            refused("on:\n  workflow_dispatch:\n    inputs: {go: {options: [x]}}"),
+            "input go needs both type: choice and",
+        ),
+        (refused("on:\n  workflow_call:\n    outputs: {url: {description: x}}"), "outputs.url without value"),
+        (refused("on: push\npermissions: {contents: }"), "w.yml:2: permissions.contents holds"),
+        (refused(job="env:"), "job a: env holds"),
+        (refused(job="needs:"), "job a: needs holds"),
+        (refused(job="strategy: {matrix: {x: }}"), "strategy.matrix.x holds"),
+        (refused(job="container: {env: {A: b}}"), "container without image, so GitHub refuses it"),
+        (refused(job="services: {db: }"), "services.db holds"),
+        (refused(step="with: {x: ''}"), "with is no key of a step with run"),
+        (refused(step="env:"), "env holds"),
+        (refused(step="shell: ${{ matrix.shell }}"), "names matrix, which GitHub does not know in shell"),
+        (refused(step="if: ${{ }}"), "${{ }} holds no expression"),
+        (refused(step="name: ${{ github.ref }"), "'${{ github.ref }' begins an expression that no }} ends"),
+        (refused(step="id: __x"), "its id __x is no name"),
+        (refused(jobs="jobs:\n  __b: {runs-on: x, steps: [{run: ls}]}"), "job __b: GitHub takes letters"),
+        (refused(jobs="jobs:\n  b: {runs-on: x, steps: []}"), "w.yml:3: job b has no list of steps"),
+        (refused(jobs="jobs:\n  b: {uses: a/b@v1}"), "w.yml:3: job b uses a/b@v1, which is no workflow"),
+        (refused(jobs="jobs:\n  b: {uses: ./b.yml}"), "job b uses ./b.yml, which is no workflow"),
+        (
+            refused(jobs="jobs:\n  b: {runs-on: x, steps: [{uses: a/b/.github/workflows/c.yml@v1}]}"),
+            "step 1 of job b: it uses a workflow, which only a whole job may",
+        ),
+    ],
+)
+def test_what_github_refuses_is_refused_by_its_key(found: str, fault: str) -> None:
+    assert fault in found
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        refused("on:\n  push:\n  pull_request:\n  workflow_dispatch:\n  workflow_call:\n    secrets: {token: }"),
+        refused("on: push\nname:\nenv:\nconcurrency:"),
+        refused(
+            "on:\n  workflow_dispatch:\n    inputs: {go: {description: , default: , type: choice, options: [x, ~]}}"
+        ),
+        refused("on: push\nrun-name: ${{ format('}}{0}', github.ref) }}"),
+        refused(job="environment:\n    container:\n    if:\n    name:"),
+        refused(jobs="jobs:\n  b: {runs-on: {group: x, labels: [y, z]}, steps: [{run: ls}]}"),
+        refused(job="strategy: {matrix: {x: [~], include: ['${{ vars.X }}']}}"),
+        refused(step="env: {A: }\n      if:\n      name:\n      working-directory:"),
+        refused(step="name: costs $ {{ x }}"),
+        refused(jobs="jobs:\n  b: {runs-on: x, steps: [{run: }]}"),
+        refused(jobs="jobs:\n  b: {uses: $/.github/workflows/c.yaml}\n  c: {uses: a/b/.github/workflows/d.yml@v1}"),
+    ],
+)
+def test_what_github_takes_is_taken(found: str) -> None:
+    assert found == ""

@@ -1,0 +1,90 @@
+"""Reads which outputs a step's script writes, and what it masks.
+
+See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands: several lines are written as
+``name<<DELIMITER``, and no job hands on an output that holds what any of its steps has masked.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nova_infra.rehearsal.delivery.workflows.language.expressions import embedded
+from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open
+
+_TO_FILE = r"[ \t]*>>?[ \t]*[\"']?\$\{?GITHUB_OUTPUT\}?[\"']?"
+_GROUP = re.compile(rf"\{{[ \t]*\n((?:(?![{{}}])[^\n]*\n)*?)[ \t]*\}}({_TO_FILE})")
+_OPENS = re.compile(rf"echo[ \t]+[\"']?([\w-]+)<<([\w-]+)[\"']?({_TO_FILE})?[ \t]*\n(.*)\n[ \t]*echo[ \t]+[\"']?\2\b")
+_SAYS = re.compile(
+    rf"echo\s+(?:\"([\w-]+)=([^\"\n]*)\"|'?([\w-]+)=([^\"\n]*?)'?){_TO_FILE}"
+    r"|echo\s+[\"']?::set-output name=([\w-]+)::(.*?)[\"']?\s*$",
+    re.MULTILINE,
+)
+_WRITES_ANEW = re.compile(r"^.*[^>\n]>\s*[\"']?\$\{?GITHUB_OUTPUT", re.MULTILINE)
+_WRITES = re.compile(r"GITHUB_OUTPUT|::set-output ")
+_WRITES_KNOWN = re.compile(r"nova (?:github outputs|registry --compare)|--outputs|^\s*: ")
+"""What writes outputs that are known, and what is left of a delimiter."""
+_DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
+_LEAVES_ALONE = re.compile(
+    r"\s*(?:#|[{}:]|\[|(?:\w+=\S*\s*)+$|[\w-]+=\$\(|"
+    r"(?:nova|echo|printf|cat|jq|git|date|cd|ls|set|test|export|if|then|elif|else|fi|for|do|done|true)\b|$)"
+)
+"""Commands that write no output, unless they name the file."""
+_MASKS = re.compile(r"::add-mask::(?:%s\S*)?[\"']*\s*[\"']?(?:\$\{?(\w+)\}?|(\$\{\{.*?\}\}))")
+_MASKED_BY = {
+    "actions/create-github-app-token": ("token",),
+    "aws-actions/configure-aws-credentials": ("aws-access-key-id", "aws-secret-access-key", "aws-session-token"),
+}
+"""Actions to the outputs that they mask themselves."""
+_VARIABLE = re.compile(r"\$\{?(\w+)")
+
+
+def in_lines(script: str) -> str:
+    """A script that writes each output in a line of its own; what it has written is gone where it writes anew."""
+    script = _GROUP.sub(lambda found: "".join(f"{each}{found[2]}\n" for each in found[1].splitlines()), script)
+    script = _OPENS.sub(_in_a_line, script)
+    return script[max((found.start() for found in _WRITES_ANEW.finditer(script)), default=0) :]
+
+
+def _written(script: str) -> list[tuple[str, str]]:
+    return [next(filter(all, zip(each[::2], each[1::2], strict=True)), ("", "")) for each in _SAYS.findall(script)]
+
+
+def _in_a_line(found: re.Match[str]) -> str:
+    """An output of several lines as one; what follows its delimiter stays."""
+    name, delimiter, to_file, command = found.groups(default="")
+    command = re.sub(rf"{_TO_FILE}[ \t]*$", "", command.strip()) if to_file else command.strip()
+    return f'echo "{name}=$({command})"{to_file}\n: "{delimiter}'
+
+
+def outputs(script: str, known: Mapping[str, Any], services: Any) -> dict[str, Any]:
+    """The outputs that a script writes in lines of their own: open, unless all that writes them is known.
+
+    Args:
+        known: What its commands of ours write.
+        services: What ``nova services --json`` says.
+    """
+    lines = _SAYS.sub("", script.replace("\\\n", " ")).splitlines()
+    rest = [line for line in lines if _WRITES.search(line) or not _LEAVES_ALONE.match(line)]
+    found: dict[str, Any] = {}
+    for name, value in _written(script):
+        unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
+        found[name] = services if value == "$(nova services --json)" else UNKNOWN if unsure else value
+    found |= known
+    return found if found and all(_WRITES_KNOWN.search(line) for line in rest) else Open(found)
+
+
+def masked(step: Mapping[str, Any], variables: Mapping[str, str]) -> set[str]:
+    """The expressions whose values a step masks, its own outputs among them.
+
+    Args:
+        variables: Those of the step, as they are written.
+    """
+    script = str(step.get("run", ""))
+    found = _MASKS.findall(script)
+    names = {name for name, _ in found if name}
+    said = _written(in_lines(script))
+    hidden = {name for name, value in said if names & {*_VARIABLE.findall(value)}}
+    hidden |= {*_MASKED_BY.get(str(step.get("uses")).partition("@")[0], ())}
+    texts = [variables.get(name, "") or expression for name, expression in found]
+    own = {f"steps.{step.get('id')}.outputs.{name}" for name in hidden}
+    return own | {inner.strip() for text in texts for inner in embedded(text)}
