@@ -152,7 +152,7 @@ class Attached:
             return
         pattern = self.pattern(managed)
         named = _OF_AWS.fullmatch(pattern)
-        known, guessed = _managed_policies().get(named[1]) if named else None, ""
+        known, guessed = managed_policies().get(named[1]) if named else None, ""
         if known is None:
             known = () if named and READS_BY_NAME.fullmatch(named[1]) else ((("*",), ("*",)),)
             guessed = (
@@ -243,7 +243,7 @@ class Attached:
 
 
 @cache
-def _managed_policies() -> dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]]:
+def managed_policies() -> dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]]:
     """What each of AWS's policies allows, as far as the rules ask for it: some actions, and on what, several times."""
     lines = map(str.split, _LIST.read_text(encoding="utf-8").splitlines())
     split = {name: [each.partition("@") for each in allowed] for name, *allowed in lines}
@@ -256,7 +256,7 @@ def _managed_policies() -> dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...
 def is_listed(pattern: str) -> bool:
     """Whether all that a policy of AWS's own changes is known, by the pattern of its ARN."""
     named = _OF_AWS.fullmatch(pattern)
-    return named is not None and named[1] in _managed_policies() and not READS_BY_NAME.fullmatch(named[1])
+    return named is not None and named[1] in managed_policies() and not READS_BY_NAME.fullmatch(named[1])
 
 
 def _with_principals(value: object, depth: int = 4) -> list[Mapping[str, Any]]:

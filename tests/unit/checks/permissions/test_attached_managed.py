@@ -4,7 +4,7 @@ import pytest
 
 from helpers.scripts import load_script
 from helpers.small_pipeline import allow, put, small_pipeline, with_function
-from nova_infra.checks.permissions.attached import READS_BY_NAME, Attached, _managed_policies
+from nova_infra.checks.permissions.attached import READS_BY_NAME, Attached, managed_policies
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.protected import OF_ITSELF, READING
 from nova_infra.checks.permissions.statements import contains
@@ -83,7 +83,7 @@ def test_a_policy_of_ones_own_by_such_a_name_counts_as_everything() -> None:
 def test_the_list_is_what_moto_knows_of_aws() -> None:
     module = load_script("managed_policies")
     assert module.LIST.read_text() == module.listed(), "run `python scripts/managed_policies.py`"
-    assert {*_managed_policies()} == {*module.policies()}
+    assert {*managed_policies()} == {*module.policies()}
 
 
 def test_nothing_that_changes_something_is_left_out_of_the_list() -> None:
@@ -92,7 +92,7 @@ def test_nothing_that_changes_something_is_left_out_of_the_list() -> None:
     for name, document in module.policies().items():
         if READS_BY_NAME.fullmatch(name):
             continue
-        listed = [action for actions, _ in _managed_policies()[name] for action in actions]
+        listed = [action for actions, _ in managed_policies()[name] for action in actions]
         for statement in (each for each in as_list(document["Statement"]) if each["Effect"] == "Allow"):
             for action in map(str.lower, as_list(statement.get("Action", "*"))):
                 left = (*READING, *OF_ITSELF)
