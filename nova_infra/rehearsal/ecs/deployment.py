@@ -289,6 +289,8 @@ class PlayedDeployment:
         new = sum((sample.requests.get(record.new, Requests()) for sample in record.samples), Requests())
         if new.failed:
             parts.append(f"its new revision failed {new.failed} of {new.served} requests")
+            if why := self.service.unusable.get(record.new):
+                parts.append(f"the load balancer answers 502 in place of an answer, because {why}")
         if record.losses:
             last = "" if record.losses[-1] in record.reason else f": {record.losses[-1]}"
             parts.append(f"it lost {counted(len(record.losses), 'task')} while serving{last}")

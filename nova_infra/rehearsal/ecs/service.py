@@ -125,6 +125,7 @@ class PlayedService:
         gone: Called with each task that has ended.
         kept_open: Revision to the seconds for which such a connection was seen to stay open: a task may not live long
             enough to show that it closes them. Infinite where none outlives its answer.
+        unusable: Revision to why the load balancer could not pass on an answer, in a clause of the answer.
         fallen: Revision to how one of its tasks ended by itself after its deployment, in a clause.
     """
 
@@ -145,6 +146,7 @@ class PlayedService:
     idle: dict[str, float] = field(default_factory=dict)
     kept_open: dict[str, float] = field(default_factory=dict)
     gone: Callable[[Task], Awaitable[None]] = _unheard
+    unusable: dict[str, str] = field(default_factory=dict)
     fallen: dict[str, str] = field(default_factory=dict)
     further: list[TargetGroup] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
@@ -302,6 +304,7 @@ class PlayedService:
                 self.killed_at_stop += running.task.killed_at_stop
                 self.tasks.remove(running)
                 name = running.task.definition.revision
+                self.unusable |= {name: running.target.unusable} if running.target.unusable else {}
                 self._ended[name] = self._ended.get(name, Requests()) + _requests(running.target)
 
 

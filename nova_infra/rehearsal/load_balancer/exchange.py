@@ -213,7 +213,7 @@ async def _over_http1(
         ) as upstream:
             seconds = asyncio.get_running_loop().time() - sent
             answer.added = target.longer_by(seconds)
-            _check_headers(upstream)
+            _check_headers(upstream, target)
             answer.status, answer.seconds = upstream.status, seconds + answer.added
             return await _pass_back(
                 upstream.status, upstream.headers, upstream.content.iter_any(), request, answer, name
@@ -282,12 +282,15 @@ class _Leading:
         return self._name.leading_here(text)
 
 
-def _check_headers(upstream: aiohttp.ClientResponse) -> None:
+def _check_headers(upstream: aiohttp.ClientResponse, target: Target) -> None:
     if sum(len(name) + len(value) + 4 for name, value in upstream.raw_headers) > _MOST_ANSWER_HEADER_BYTES:
-        raise aiohttp.ClientPayloadError("its headers are longer than 32 KiB")
-    if len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
+        target.unusable = "its headers are longer than 32 KiB"
+    elif len(upstream.headers.getall("Transfer-Encoding", ())) > 1:
         # RFC 9112, 6.1: nobody may chunk twice. Proxies take it for malformed, and so says AWS of a 502.
-        raise aiohttp.ClientPayloadError("it has the header Transfer-Encoding twice")
+        target.unusable = "it has the header Transfer-Encoding twice"
+    else:
+        return
+    raise aiohttp.ClientPayloadError(target.unusable)
 
 
 def _may_name(headers: Mapping[str, str]) -> bool:

@@ -54,6 +54,7 @@ class Target:
         log_seconds: The natural logarithms of those times, together.
         slow: Number of good answers that took `SLOW_SECONDS` or longer, on a machine that has nothing else to do.
         last_fault: What the last failed health check saw.
+        unusable: Why the load balancer could not pass on an answer, in a clause of the answer; empty where it could.
         checked_as: The address that a process lets health checks name; empty while that is not known.
         interference: A drill's fault on the way to it.
         added_seconds: How much longer it would take for an answer with no more than its CPU units.
@@ -68,6 +69,7 @@ class Target:
     log_seconds: float = 0.0
     slow: int = 0
     last_fault: str = "no health check has answered yet"
+    unusable: str = ""
     checked_as: str = ""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     interference: Interference = field(default_factory=lambda: Interference("", "/"))

@@ -80,7 +80,7 @@ def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the
 
         def requests(self) -> dict[str, Requests]:
             self.minutes += 1
-            return {"carts:1": Requests(500 * self.minutes), "carts:2": Requests(31 * self.minutes)}
+            return {"carts:1": Requests(500 * self.minutes), "carts:2": Requests(31 * self.minutes, 7 * self.minutes)}
 
         async def start(self, revision: Any, group: Any) -> Any:
             while self.minutes < 4:
@@ -88,6 +88,7 @@ def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the
             return await super().start(revision, group)
 
     service = Asked([SAID] * 3)
+    service.unusable["carts:2"] = "its headers are longer than 32 KiB"
     revision: Any = SimpleNamespace(name="carts:2", definition=SimpleNamespace(memory=64, disk=20, revision="carts:2"))
     deployment = PlayedDeployment(
         service=service,
@@ -100,7 +101,9 @@ def test_while_a_deployment_runs_its_state_says_what_the_new_revision_got_in_the
         tell=lambda _: None,
     )
 
-    with pytest.raises(DeploymentFailedError):
+    with pytest.raises(
+        DeploymentFailedError, match="502 in place of an answer, because its headers are longer than 32"
+    ):
         play(deployment)
     assert service.deployments[-1].per_minute == 31
 

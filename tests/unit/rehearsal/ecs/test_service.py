@@ -225,3 +225,25 @@ def test_a_revision_that_listens_elsewhere_is_waited_for_once_and_what_ends_is_t
     asyncio.run(play())
     assert hurried == [False, True, False, False]
     assert ended == ["carts:7", "carts:7", "carts:8", "carts:8"]
+
+
+def test_what_the_load_balancer_could_not_pass_on_outlives_the_task() -> None:
+    async def nothing(*_: Any) -> None:
+        return
+
+    def placed(revision: str, unusable: str) -> PlacedTask:
+        definition = SimpleNamespace(revision=revision)
+        task: Any = SimpleNamespace(definition=definition, stop=nothing, killed_at_stop=False)
+        target = SimpleNamespace(unusable=unusable, served=1, failed=1, seconds=0.0, log_seconds=0.0, slow=0)
+        checks: Any = SimpleNamespace(cancel=lambda: None)
+        return PlacedTask(task, cast(Any, target), cast(Any, None), checks)
+
+    balancer: Any = SimpleNamespace(deregister=nothing)
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [], cast(Any, None))
+    service.tasks = [
+        placed("carts:6", ""),
+        placed("carts:7", "its headers are longer than 32 KiB"),
+        placed("carts:7", ""),
+    ]
+    asyncio.run(service.stop([*service.tasks]))
+    assert service.unusable == {"carts:7": "its headers are longer than 32 KiB"}

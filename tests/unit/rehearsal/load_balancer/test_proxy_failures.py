@@ -142,6 +142,7 @@ def test_an_answer_that_is_chunked_twice_is_malformed(times: int, status: int) -
             target.task = task_on(server.sockets[0].getsockname()[1])
             async with client.get(url) as response:
                 assert response.status == status
+            assert target.unusable == ("it has the header Transfer-Encoding twice" if status == 502 else "")
 
     World().play(story)
 
@@ -298,6 +299,7 @@ def test_headers_of_an_answer_may_be_as_long_as_in_aws(path: str, status: int) -
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
         async with client.get(f"{url}{path}") as response:
             assert response.status == status
+        assert target.unusable == ("its headers are longer than 32 KiB" if status == 502 else "")
 
     assert World().play(story).count("HTTPCode_ELB_502_Count") == (status == 502)
 
