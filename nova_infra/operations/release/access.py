@@ -12,10 +12,12 @@ from nova_infra.names import REGISTRY_ENVIRONMENT, partition_of, repository_name
 def access_page(config: Config, assembly: Assembly) -> str:
     """The page of an installation, as Markdown."""
     protected = [each for each in config.environments if each.approval]
-    account, region = config.toolchain.account, config.toolchain.region
-    place = f"arn:{partition_of(region)}:ecr:{region}:{account}"
-    repositories = f"{place}:repository/{repository_name(config.platform.name, '*')}"
-    promotion = Promotion(account, tuple((each.stage, each.account, each.approval) for each in config.environments))
+    region = config.toolchain.region
+    place = f"{partition_of(region)}:ecr:{region}:{config.toolchain.account}"
+    repositories = f"arn:{place}:repository/{repository_name(config.platform.name, '*')}"
+    promotion = Promotion(
+        config.toolchain.account, tuple((each.stage, each.account, each.approval) for each in config.environments)
+    )
     return page(
         [
             Template(
