@@ -1,32 +1,34 @@
-"""Writes the list of AWS's own policies that change nothing that an approval protects, from moto's copy of them.
+"""Writes what AWS's own policies allow, as far as the rules ask for it, from moto's copy of them.
 
-Each line has a policy's name and what it reads of secrets or of users' data: the action, and after an ``@`` what it is
-limited to. A name that says that it only reads is believed, because not all verbs of reading are known. Run it after an
-update of moto: ``python scripts/managed_policies.py``. A test compares the two.
+Each line has a policy's name, and for each set of resources the actions on them: those that are no reading, and those
+that read secrets or users' data. What a machine, a function or a task does only for itself is left out. Of most
+services every change counts alike: several are one pattern, on anything. Conditions and denials are left out, so a
+policy may allow less. A name that says that it only reads is believed, because not all verbs of reading are known.
+Run it after an update of moto: ``python scripts/managed_policies.py``. A test compares the two.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from nova_infra.checks.permissions.attached import READS_BY_NAME
-from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, HARMLESS, PARAMETERS
+from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, OF_ITSELF, PARAMETERS, READING
 from nova_infra.checks.permissions.statements import contains, overlap
 from nova_infra.checks.rule import as_list
 
 LIST = Path(__file__).parents[1] / "nova_infra" / "checks" / "permissions" / "managed_policies.txt"
-# What AWS's agents report of the machine that they run on, and a function's or a task's own place in its network.
-_OF_ITSELF = (
-    *("ssmmessages:*", "ec2messages:*", "ssm:PutInventory", "ssm:PutComplianceItems", "ssm:PutConfigurePackageResult"),
-    *("ssm:UpdateInstanceInformation", "ssm:UpdateAssociationStatus", "ssm:UpdateInstanceAssociationStatus"),
-    *("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:*assignPrivateIpAddresses"),
-    *("ec2:CreateNetworkInterfacePermission", "logs:PutRetentionPolicy", "ecr:BatchImportUpstreamImage"),
-    *("kinesis:SubscribeToShard", "logs:StartQuery", "logs:StopQuery", "iam:Generate*"),
-)
 _OWN_CONFIGURATION = "arn:aws:ssm:*:*:parameter/AmazonCloudWatch-*"
 """The configuration of AWS's CloudWatch agent: what it collects."""
+_ONE_BY_ONE = (
+    *("iam", "sts", "s3", "kms", "ssm", "secretsmanager", "logs", "ecr", "signer", "sqs", "sns", "dynamodb", "kinesis"),
+    *("firehose", "events", "lambda", "states", "codebuild", "cloudwatch", "codeconnections", "codestar-connections"),
+)
+"""Services of which one action may lead further than another one does."""
+_SEVERAL = 3
+_MANY = 4
 
 
 def policies() -> dict[str, Any]:
@@ -38,24 +40,44 @@ def policies() -> dict[str, Any]:
 
 
 def listed() -> str:
-    """A line for each policy that changes nothing."""
-    lines = []
-    for name, document in sorted(policies().items()):
-        reads = {*_counting(document)}
-        if None not in reads or READS_BY_NAME.fullmatch(name):
-            lines.append(" ".join([name, *sorted(each for each in reads if each)]))
-    return "\n".join(lines) + "\n"
+    """A line for each policy."""
+    return "".join(f"{' '.join([name, *_allowed(name, each)])}\n" for name, each in sorted(policies().items()))
 
 
-def _counting(document: Any) -> Iterator[str | None]:
-    """What it reads that may be a secret or somebody's data; None for whatever changes something."""
+def _allowed(name: str, document: Any) -> Iterator[str]:
+    on: dict[tuple[str, ...], dict[str, None]] = {}
+    for action, resources in _counting(document, reads=READS_BY_NAME.fullmatch(name) is not None):
+        on.setdefault(resources, {})[action] = None
+    anything = on.pop(("*",), {})
+    for service in dict.fromkeys(each.partition(":")[0] for each in anything):
+        actions = [each for each in anything if each.startswith(f"{service}:")]
+        if len(actions) > _SEVERAL and service not in _ONE_BY_ONE:
+            anything = {f"{service}:*": None, **{each: None for each in anything if each not in actions}}
+    if anything:
+        yield "*" if "*" in anything else ",".join(sorted(anything))
+    for resources, found in sorted(on.items()):
+        if left := sorted({*found} - {*anything}):
+            yield f"{','.join(left)}@{','.join(resources)}"
+
+
+def _counting(document: Any, *, reads: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each action that counts, and the resources that it is limited to."""
     for statement in (each for each in as_list(document["Statement"]) if each["Effect"] == "Allow"):
         for action in map(str.lower, as_list(statement.get("Action", "*"))):
-            if not any(contains(each.lower(), action) for each in (*HARMLESS, *_OF_ITSELF)):
-                yield None
-            if any(overlap(each.lower(), action) for each in (*CONTENTS, *CREDENTIALS, *PARAMETERS)):
-                resources = [each for each in as_list(statement.get("Resource", "*")) if each != _OWN_CONFIGURATION]
-                yield from (action if each == "*" else f"{action}@{each}" for each in resources)
+            known = (*READING, *OF_ITSELF)
+            changes = not reads and not any(contains(each.lower(), action) for each in known)
+            if changes or any(overlap(each.lower(), action) for each in (*CONTENTS, *CREDENTIALS, *PARAMETERS)):
+                resources = sorted(as_list(statement.get("Resource", "*")))
+                if action.partition(":")[0] not in _ONE_BY_ONE or (len(resources) > _MANY and not _decides(action)):
+                    resources = ["*"]
+                found = (each for each in resources if changes or each != _OWN_CONFIGURATION)
+                if left := [re.sub(r"\$\{[^}]*\}", "*", each) for each in found]:
+                    yield action, tuple(left)
+
+
+def _decides(action: str) -> bool:
+    """Whether what an action is done to decides everything, however many things that are."""
+    return action.startswith(("iam:", "sts:"))
 
 
 if __name__ == "__main__":

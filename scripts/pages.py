@@ -15,6 +15,7 @@ from nova_infra.documents.model import Document, Paragraph, Prose, Section, Tabl
 from nova_infra.scaffold.copilot.answers import TYPES, answers
 
 ROOT = Path(__file__).parents[1]
+_BY_ITS_PARTS = "Every key below it is answered by its own row."
 _RULES = """\
 These rules run at every `cdk synth`, together with cdk-nag's AwsSolutions and NIST 800-53 R5 packs and CDK's own
 template rules. A finding of any severity fails the synthesis. If you accept a finding, acknowledge it on its construct
@@ -57,7 +58,7 @@ def copilot() -> str:
     found = []
     for title, keys in groupby(answers(), key=lambda answer: answer.section):
         alike: dict[tuple[str, str, str], list[str]] = {}
-        for each in keys:
+        for each in (key for key in keys if key.sentence != _BY_ITS_PARTS):
             answer = " ".join(each.types), f"`{each.nova}`" if each.nova else "no", each.sentence
             alike.setdefault(answer, []).append(f"`{each.key}`")
         rows = (tuple(map(Prose, (", ".join(names), *answer))) for answer, names in alike.items())

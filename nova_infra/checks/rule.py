@@ -1,6 +1,7 @@
 """The data classes of a rule and of a finding, and the template that a rule reads."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -81,10 +82,7 @@ class Rule:
     severity: Literal["error", "warning"] = "error"
 
 
-_DOCUMENTS = (
-    *("AssumeRolePolicyDocument", "FileSystemPolicy", "KeyPolicy", "Policy", "PolicyDocument", "PolicyText"),
-    *("RepositoryPolicy", "RepositoryPolicyText", "ResourcePolicy"),
-)
+_DOCUMENT = re.compile(r".*Polic(y|yDocument|yText)|AccessPolicies|Content")
 # What a document may say that only CloudFormation knows, such as by Fn::Transform.
 _ANYTHING = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
 
@@ -99,7 +97,9 @@ def _readable(logical_id: str, resource: Any, unread: list[Finding]) -> Mapping[
     if shape or not isinstance(properties, Mapping) or is_function(properties):
         properties = read(properties, shape, lambda where, fault: unread.append(Finding(logical_id, where, fault)))
     identity = resource["Type"].startswith("AWS::IAM::")
-    documents = {key: _document(properties[key], identity=identity) for key in _DOCUMENTS if key in properties}
+    documents = {
+        key: _document(each, identity=identity) for key, each in properties.items() if _DOCUMENT.fullmatch(key)
+    }
     if isinstance(inline := properties.get("Policies"), list) and identity:
         documents["Policies"] = [
             {**each, "PolicyDocument": _document(each["PolicyDocument"], identity=True)}
@@ -129,7 +129,23 @@ def _document(value: Any, *, identity: bool) -> Any:
         found = json.loads(text)
     except ValueError:
         found = None
-    return found if isinstance(found, Mapping) else _ANYTHING if identity else value
+    return found if isinstance(found, Mapping if identity else Mapping | list) else _ANYTHING if identity else value
+
+
+def filled_in(value: Any, known: Mapping[str, str], tables: Mapping[str, Any] | None = None) -> Any:
+    """A value with what is known of it: of parameters, by their names, and of a template's mappings."""
+    match value:
+        case {"Ref": str(name)} if name in known:
+            return known[name]
+        case {"Fn::FindInMap": [str(table), str(row), str(column), *_]}:
+            return (tables or {}).get(table, {}).get(row, {}).get(column, value)
+        case dict():
+            return {key: filled_in(each, known, tables) for key, each in value.items()}
+        case list():
+            return [filled_in(each, known, tables) for each in value]
+        case str() if "${" in value:
+            return re.sub(r"\$\{([\w:]+)\}", lambda name: known.get(name[1], name[0]), value)
+    return value
 
 
 def referenced(value: object) -> str | None:

@@ -1,5 +1,6 @@
 """All rules, from the tuples that their modules list them in; runs them, and gives a template's findings."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from nova_infra.checks.rollback.background import BACKGROUND_RULES
 from nova_infra.checks.rollback.hooks import HOOK_RULES
 from nova_infra.checks.rollback.services import SERVICE_RULES
 from nova_infra.checks.rollback.unread import UNREAD_RULES
-from nova_infra.checks.rule import Finding, Rule, Template, as_list
+from nova_infra.checks.rule import Finding, Rule, Template, as_list, filled_in
 
 RULES: tuple[Rule, ...] = (
     *sorted((*SERVICE_RULES, *ALARM_RULES, *BACKGROUND_RULES, *HOOK_RULES, *UNREAD_RULES), key=lambda rule: rule.id),
@@ -46,6 +47,7 @@ def findings(
         before: Accounts of what is deployed before the approval of this one.
     """
     found: dict[tuple[Rule, Finding], None] = {}
+    template = _with_accounts(template)
     macros = _macros(template)
     for outcome in outcomes(template):
         unread = tuple(Finding(each, "Condition", _UNTRIED) for each in outcome.untried)
@@ -55,6 +57,17 @@ def findings(
         loaded = Template(resources, account, beyond, before, macros)
         found |= {(rule, each): None for rule in RULES if rule.id in _PERMISSIONS for each in rule.check(loaded)}
     return list(found)
+
+
+def _with_accounts(template: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A template with what its mappings say, and with the accounts that are its parameters' defaults."""
+    parameters, tables = template.get("Parameters"), template.get("Mappings")
+    given = parameters.items() if isinstance(parameters, Mapping) else ()
+    defaults = {name: str(each.get("Default")) for name, each in given if isinstance(each, Mapping)}
+    accounts = {name: each for name, each in defaults.items() if re.fullmatch(r"\d{12}", each)}
+    if not accounts and not isinstance(tables, Mapping):
+        return template
+    return {**template, "Resources": filled_in(template["Resources"], accounts, tables)}
 
 
 def _macros(template: Mapping[str, Any]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from nova_infra.constructs.images.vulnerability_alerts import VulnerabilityAlert
 from nova_infra.constructs.observability.alert_topic import AlertTopic
 from nova_infra.constructs.observability.encryption_key import EncryptionKey
 from nova_infra.constructs.observability.publisher import Publisher
+from nova_infra.constructs.observability.retention import log_group
 from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_only
 from nova_infra.constructs.pipeline.asset_publishing import PublishStep, early, has_assets, publish_early
 from nova_infra.constructs.pipeline.built_assembly import WANTED, Tool, carry_cli, hand_over
@@ -100,7 +101,8 @@ class NovaPipelineStack(cdk.Stack):
         self._limit_roles(config)
         name = pipeline_name(config.platform.name)
         self._key, self.topic = self._encrypted_topic(name, config)
-        log_group = self._log_group(config)
+        kept, told = logs.RetentionDays.THREE_MONTHS, pipeline_log_group(config.platform.name)
+        builds = log_group(self, "Logs", kept, self._key, name=told)
         artifacts = ArtifactStore(self, "Artifacts", key=self._key).bucket
         source = source_of(config.source)
         build = BuildStep(source=source, tools_digest=tool_versions.own)
@@ -108,7 +110,7 @@ class NovaPipelineStack(cdk.Stack):
             name,
             synth=build,
             artifacts=artifacts,
-            log_group=log_group,
+            log_group=builds,
             tool_versions=tool_versions,
             several_accounts=any(e.account != config.toolchain.account for e in config.environments),
         )
@@ -128,7 +130,7 @@ class NovaPipelineStack(cdk.Stack):
                 deployment.add_pre(PublishStep(self.pipeline, deployment, environment=each, prefix=prefix, tool=tool))
         self.pipeline.build_pipeline()
         self._limit_synthesis(artifacts)
-        self._approve_updates(construct_id, log_group)
+        self._approve_updates(construct_id, builds)
         hand_over(self.pipeline, steps=["Brief", "Preflight", "Publish", "Gate", "Verify"])
         publish_early(self.pipeline, config.environments, tool_versions.cdk_assets)
         carry_cli(self.pipeline, tool_versions.cdk)
@@ -168,16 +170,6 @@ class NovaPipelineStack(cdk.Stack):
             notifications=config.toolchain.notifications,
         )
         return key, alerts.topic
-
-    def _log_group(self, config: Config) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=pipeline_log_group(config.platform.name),
-            retention=logs.RetentionDays.THREE_MONTHS,
-            encryption_key=self._key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
 
     def _published(self, config: Config) -> list[str]:
         """ARNs of what the image builds write to: the repositories, and the profiles that images are signed with."""

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.rule import Template as Loaded
+
 Template = dict[str, Any]
 
 
@@ -112,3 +115,8 @@ def with_rule(template: Template, **pattern: Any) -> Template:
     """The template, with a rule that starts the function."""
     put(template, "Rule", "AWS::Events::Rule", EventPattern=pattern, Targets=[{"Arn": arn("Function")}])
     return template
+
+
+def details(template: Template) -> list[str]:
+    """Every way to production that the boundary's rule finds, in words."""
+    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]

@@ -27,7 +27,8 @@ ROLE = "AWS::IAM::Role"
 
 _OF_AWS = re.compile(r"arn:[^:]*:iam::aws:policy/(?:[\w-]+/)*([\w-]+)")
 """Anybody may give a policy of his own the name of one of these."""
-READS_BY_NAME = re.compile(r"\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess)")
+READS_BY_NAME = re.compile(r"\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess)|SecurityAudit")
+_GROUPS = "a user's groups"
 _LIST = Path(__file__).with_name("managed_policies.txt")
 OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
 """Keys of conditions that requests have only where a service acts for a resource."""
@@ -76,7 +77,7 @@ class Attached:
         for managed in branches(properties.get("ManagedPolicyArns"), mappings=False):
             found += self._managed(role, managed)
         if "Groups" in properties:
-            found += self._managed(role, "what its groups may do")
+            found += self._managed(role, _GROUPS)
         for policy_id, principals, statement in self._on_resources:
             if self._is_open(statement) and any(self._means(principal, role) for principal in principals):
                 read = self._read(policy_id, {"Statement": [statement]})
@@ -149,12 +150,16 @@ class Attached:
             yield from self._read(policy_id, document)
         if shown:
             return
-        named = _OF_AWS.fullmatch(self.pattern(managed))
-        known = _managed_policies().get(named[1]) if named else None
+        pattern = self.pattern(managed)
+        named = _OF_AWS.fullmatch(pattern)
+        known, guessed = managed_policies().get(named[1]) if named else None, ""
         if known is None:
-            known = () if named and READS_BY_NAME.fullmatch(named[1]) else (("*", "*"),)
-        for action, resource in known:
-            yield Statement(role, True, (action,), False, (resource,), False, conditional=False)
+            known = () if named and READS_BY_NAME.fullmatch(named[1]) else ((("*",), ("*",)),)
+            guessed = (
+                "whatever the groups allow" if pattern == _GROUPS else f"what {pattern} allows, which is not known here"
+            )
+        for actions, resources in known:
+            yield Statement(role, True, actions, False, resources, False, conditional=False, guessed=guessed)
 
     def _shown(self, managed: object) -> list[tuple[str, Mapping[str, Any]]]:
         """The managed policies of the template that a reference or an ARN means, with their documents."""
@@ -238,12 +243,20 @@ class Attached:
 
 
 @cache
-def _managed_policies() -> dict[str, tuple[tuple[str, str], ...]]:
-    """What each of AWS's policies that change nothing reads of secrets and of users' data: the action, and of what."""
+def managed_policies() -> dict[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]]:
+    """What each of AWS's policies allows, as far as the rules ask for it: some actions, and on what, several times."""
     lines = map(str.split, _LIST.read_text(encoding="utf-8").splitlines())
+    split = {name: [each.partition("@") for each in allowed] for name, *allowed in lines}
     return {
-        name: tuple((each.partition("@")[0], each.partition("@")[2] or "*") for each in reads) for name, *reads in lines
+        name: tuple((tuple(actions.split(",")), tuple((on or "*").split(","))) for actions, _, on in allowed)
+        for name, allowed in split.items()
     }
+
+
+def is_listed(pattern: str) -> bool:
+    """Whether all that a policy of AWS's own changes is known, by the pattern of its ARN."""
+    named = _OF_AWS.fullmatch(pattern)
+    return named is not None and named[1] in managed_policies() and not READS_BY_NAME.fullmatch(named[1])
 
 
 def _with_principals(value: object, depth: int = 4) -> list[Mapping[str, Any]]:

@@ -3,7 +3,7 @@
 It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` checks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
         places = environments(pipeline)
         if not places or not (places[:-1] or _approved(pipeline, places[-1])):
             continue
+        yield from _made_by_tests(pipeline_id, pipeline, places)
         graph = graph or Graph(template)
         *before, production = [stages(pipeline)[place] for place in places]
         protected = goals(before, production, own_account=template.account)
@@ -49,6 +50,20 @@ def production_out_of_reach(template: Template) -> Iterator[Finding]:
                 continue
             reached = [*protected, *goals_beside(pipeline, before, production, stores=step.stores, pushes=pushes)]
             yield from _ways(graph, step, reached, pipeline_id)
+
+
+def _made_by_tests(pipeline_id: str, pipeline: Mapping[str, Any], places: Sequence[int]) -> Iterator[Finding]:
+    """What a step gets of a step that runs the repository's code once the assembly was compared."""
+    *before, _ = places
+    early = [stages(pipeline)[place] for place in before]
+    made = {
+        one["Name"]: each["Name"] for stage in early for each in stage["Actions"] for one in each["OutputArtifacts"]
+    }
+    for stage in stages(pipeline)[before[-1] + 1 :] if before else ():
+        for action in stage["Actions"]:
+            for name in (each["Name"] for each in action["InputArtifacts"] if each["Name"] in made):
+                said = f"{action['Name']} takes what {made[name]} makes before the approval: {name}"
+                yield Finding(pipeline_id, "Properties.Stages", said)
 
 
 def _up_to_approval(pipeline: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

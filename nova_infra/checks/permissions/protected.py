@@ -21,6 +21,14 @@ READING = tuple(
     )
 )
 
+# What AWS's agents report of the machine that they run on, and a function's or a task's own place in its network.
+OF_ITSELF = (
+    *("ssmmessages:*", "ec2messages:*", "ssm:PutInventory", "ssm:PutComplianceItems", "ssm:PutConfigurePackageResult"),
+    *("ssm:UpdateInstanceInformation", "ssm:UpdateAssociationStatus", "ssm:UpdateInstanceAssociationStatus"),
+    *("ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:*assignPrivateIpAddresses"),
+    *("ec2:CreateNetworkInterfacePermission", "logs:PutRetentionPolicy", "ecr:BatchImportUpstreamImage"),
+    *("kinesis:SubscribeToShard", "logs:StartQuery", "logs:StopQuery", "iam:Generate*"),
+)
 # Reading by name, and yet what lets its reader act as somebody else.
 SECRETS = ("secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue")
 # Of those of a kind that are encrypted, which no name shows.

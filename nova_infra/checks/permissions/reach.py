@@ -59,13 +59,13 @@ class Path:
 
     roles: tuple[str, ...]
     policy: str
-    action: str
     resource: str
+    allowed: str
     goal: Goal
 
     def __str__(self) -> str:
         by = "".join(f" assumes {role}, which" for role in self.roles[1:])
-        return f"{by} may {self.action} on {self.resource}: {self.goal.what}".strip()
+        return f"{by} may {self.allowed}: {self.goal.what}".strip()
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Graph:
                     for pattern in statement.resources_within(goal.resources):
                         denied = any(each.forbids(action, pattern) for each in held)
                         if not denied and not goal.spares(pattern):
-                            yield Path(way, statement.policy, action, pattern, goal)
+                            yield Path(way, statement.policy, pattern, statement.allowed(action, pattern), goal)
 
     def let_in(self, accounts: frozenset[str]) -> Iterator[str]:
         """Whom of some accounts the template lets do something, each from then on as if a role of it could do that."""

@@ -1,7 +1,7 @@
 """Matches policy statements as IAM would: wildcards, ARNs, all actions but some. `attached` reads them.
 
 A condition of an Allow is taken as met, a permissions boundary that the template does not show as none, a policy of
-AWS's own that is not known to read only as everything, and a value that only CloudFormation knows as any value. See
+AWS's own that is in no list as everything, and a value that only CloudFormation knows as any value. See
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html.
 """
 
@@ -32,6 +32,7 @@ class Statement:
         not_resources: Whether all resources but those are meant.
         conditions: What they compare: the operator, the key in lower case, and the patterns of which one has to match.
         by_resource: Whether it stands in the policy of a resource, and not in one of the role.
+        guessed: What it stands for, if nothing shows what that says; it then allows everything.
     """
 
     policy: str
@@ -43,6 +44,7 @@ class Statement:
     conditional: bool
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     by_resource: bool = False
+    guessed: str = ""
 
     def demands(self, key: str, allowed: Sequence[str]) -> bool:
         """Whether it holds only where a key of the request has one of some values.
@@ -61,6 +63,10 @@ class Statement:
         """What its conditions ask for, as text; empty for nothing."""
         conditions = (f"{key} {operator} {' or '.join(values)}" for operator, key, values in self.conditions)
         return " and ".join(sorted(conditions)).replace(OWN_ACCOUNT, "*")
+
+    def allowed(self, action: str, resource: str) -> str:
+        """What it allows, for people: an action on a resource."""
+        return f"{action} on {resource}{self.guessed and f', by {self.guessed}'}"
 
     def names(self, action: str) -> bool:
         """Whether it applies to an action, on any resource."""

@@ -50,7 +50,7 @@ def service_contradictions(
             except ValidationError as error:
                 lines = whereabouts.faults(error)
             else:
-                lines = map(whereabouts.line, _in_one_environment(key, found))
+                lines = map(whereabouts.line, _in_one_environment(key, found, services.values()))
             for line in lines:
                 # What holds in several environments alike is one fault.
                 if line not in seen:
@@ -73,7 +73,7 @@ def _between(environments: Mapping[int, Environment], services: Mapping[int, Ser
     yield from lines
 
 
-def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
+def _in_one_environment(key: str, found: Resolved, services: Collection[Service]) -> Iterator[str]:
     service, environment = found.service, found.environment
     if service.kind == "web":
         yield from web.in_environment(key, service, environment)
@@ -81,7 +81,7 @@ def _in_one_environment(key: str, found: Resolved) -> Iterator[str]:
     yield from _container(key, service)
     yield from _moving_tags(key, service, environment)
     yield from _numbers_of_tasks(key, found)
-    yield from surroundings.in_environment(key, service, environment)
+    yield from surroundings.in_environment(key, service, environment, services)
 
 
 def _container(key: str, service: Service) -> Iterator[str]:

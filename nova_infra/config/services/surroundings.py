@@ -181,9 +181,11 @@ Connection = Annotated[
 ]
 
 
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _KEYS = {
     "PORT": "remove it; the port of a web service is its key port",
     "STOP_TIMEOUT": "remove it, and write stop_seconds = …",
+    **dict.fromkeys(_CREDENTIALS, "remove it; what the code may do in AWS is its key permissions"),
 }
 """What to write where somebody sets one of the platform's variables."""
 
@@ -274,5 +276,6 @@ class Surroundings(Model):
     def _free_variables(cls, variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in variables:
             if _RESERVED_VARIABLES.fullmatch(name):
-                raise refusal(f"sets {name}, which the platform sets", _KEYS.get(name, "choose another name"))
+                by = "AWS gives the task" if name in _CREDENTIALS else "the platform sets"
+                raise refusal(f"sets {name}, which {by}", _KEYS.get(name, "choose another name"))
         return _set_once(variables, info)

@@ -17,7 +17,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.constructs.background.job_machine import definition
-from nova_infra.constructs.observability.retention import retention
+from nova_infra.constructs.observability.retention import log_group, retention
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.constructs.tasks.alarms import AlarmMetric, query, returned
@@ -68,7 +68,9 @@ class ScheduledJob(Construct):
             allow_overlap=service.allow_overlap,
         )
         role = self._role(task_definition, cluster_name)
-        self.machine = self._machine(states, role, self._log_group(runtime.log_retention_days, key))
+        kept = retention(runtime.log_retention_days)
+        runs = log_group(self, "Runs", kept, key, name=job_log_group(self._name))
+        self.machine = self._machine(states, role, runs)
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
@@ -81,16 +83,6 @@ class ScheduledJob(Construct):
             "SecurityGroups": [self.group.security_group_id],
             "Subnets": where.subnet_ids,
         }
-
-    def _log_group(self, days: int, key: kms.IKey | None) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            "Runs",
-            log_group_name=job_log_group(self._name),
-            retention=retention(days),
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
 
     def _machine(
         self, states: Mapping[str, Any], role: iam.Role, log_group: logs.ILogGroup

@@ -17,6 +17,7 @@ from constructs import Construct
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge, acknowledge_own_policy
 from nova_infra.config import Service
 from nova_infra.config.services.job import MAX_RELEASE_SECONDS
+from nova_infra.constructs.observability.retention import log_group
 from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.constructs.tasks.task import FargateTask
 from nova_infra.documents import last_words
@@ -109,13 +110,7 @@ class BeforeDeploy(Construct):
         self.resource.node.add_dependency(task.definition, role)
 
     def _function(self, role: iam.Role, key: kms.IKey | None) -> lambda_.Function:
-        group = logs.LogGroup(
-            self,
-            "Logs",
-            retention=logs.RetentionDays.ONE_MONTH,
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+        group = log_group(self, "Logs", logs.RetentionDays.ONE_MONTH, key)
         group.grant_write(role)
         function = lambda_.Function(
             self,

@@ -10,6 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge, acknowledge_own_policy
+from nova_infra.constructs.observability.retention import log_group
 from nova_infra.constructs.statements import allow
 from nova_infra.names import hook_log_group, hook_role_name
 
@@ -42,9 +43,9 @@ class HookFunction(Construct):
             code: Its Python code, with a function ``handler``.
         """
         super().__init__(scope, construct_id)
-        log_group = self._log_group(name, key, retention)
+        group = log_group(self, "Log", retention, key, name=hook_log_group(name))
         role = iam.Role(self, "Role", role_name=name, assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        writes = allow(["logs:CreateLogStream", "logs:PutLogEvents"], on=[log_group.log_group_arn])
+        writes = allow(["logs:CreateLogStream", "logs:PutLogEvents"], on=[group.log_group_arn])
         self.may = iam.Policy(self, "Writes", statements=[writes, *statements], roles=[role])
         function = lambda_.Function(
             self,
@@ -55,7 +56,7 @@ class HookFunction(Construct):
             handler="index.handler",
             code=lambda_.Code.from_inline(code),
             role=role,
-            log_group=log_group,
+            log_group=group,
             timeout=cdk.Duration.minutes(5),
         )
         function.node.add_dependency(self.may)
@@ -71,16 +72,6 @@ class HookFunction(Construct):
             f"{NIST}-LambdaConcurrency",
             f"{NIST}-LambdaDLQ",
             f"{NIST}-LambdaInsideVPC",
-        )
-
-    def _log_group(self, name: str, key: kms.IKey, retention: logs.RetentionDays) -> logs.LogGroup:
-        return logs.LogGroup(
-            self,
-            "Log",
-            log_group_name=hook_log_group(name),
-            encryption_key=key,
-            retention=retention,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
         )
 
     def _let_ecs_call(self, name: str, function: lambda_.Function) -> None:

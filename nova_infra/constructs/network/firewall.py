@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_wafv2 as wafv2
 from constructs import Construct
 
+from nova_infra.constructs.observability.retention import log_group
 from nova_infra.names import firewall_log_group
 
 # AWS's managed groups, and the rules in them that only count. A body above 8 KiB is what an upload is.
@@ -42,15 +43,7 @@ class Firewall(Construct):
             rules=[_rule(group, priority, counted) for priority, (group, counted) in enumerate(_GROUPS.items())],
         )
         wafv2.CfnWebACLAssociation(self, "Association", resource_arn=load_balancer_arn, web_acl_arn=acl.attr_arn)
-        group = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=firewall_log_group(name),
-            retention=retention,
-            encryption_key=key,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
-        self._log_to(group, acl)
+        self._log_to(log_group(self, "Logs", retention, key, name=firewall_log_group(name)), acl)
 
     def _log_to(self, group: logs.LogGroup, acl: wafv2.CfnWebACL) -> None:
         wafv2.CfnLoggingConfiguration(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from nova_infra.operations.planner.actions import resource_actions
 from nova_infra.operations.planner.blockers.cloudformation.exports import (
@@ -22,6 +23,7 @@ from nova_infra.operations.planner.blockers.cloudformation.regions import of_ano
 from nova_infra.operations.planner.blockers.cloudformation.states import left_behind, moved_stack, stuck_stack
 from nova_infra.operations.planner.blockers.cloudformation.templates import refused_templates
 from nova_infra.operations.planner.blockers.cloudformation.waiting import waits_in_vain
+from nova_infra.operations.planner.blockers.network import properties
 from nova_infra.operations.planner.blockers.network.exits import impassable
 from nova_infra.operations.planner.blockers.network.health import changed_health_checks
 from nova_infra.operations.planner.blockers.network.listener_rules import (
@@ -33,7 +35,6 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
 )
 from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets, unsuited_zones
-from nova_infra.operations.planner.blockers.network.properties import refused_properties
 from nova_infra.operations.planner.blockers.network.reach import (
     closed_addresses,
     emptied_groups,
@@ -58,14 +59,13 @@ from nova_infra.operations.planner.blockers.resources.quotas import (
 from nova_infra.operations.planner.blockers.resources.rows import refused_rows
 from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
 from nova_infra.operations.planner.blockers.resources.tasks import impossible_sizes, refused_task_definitions
+from nova_infra.operations.planner.blockers.services import monitoring, stores
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
 from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
-from nova_infra.operations.planner.blockers.services.monitoring import refused_monitoring
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
-from nova_infra.operations.planner.blockers.services.stores import refused_stores
 from nova_infra.operations.planner.blockers.services.updates import other_branches, refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -97,9 +97,7 @@ _JUDGES: Sequence[Callable[[Step], Iterator[Refusal]]] = (
     refused_updates,
     refused_rows,
     refused_messages,
-    refused_monitoring,
-    refused_stores,
-    refused_properties,
+    *(partial(Step.judged_by, judges=each.JUDGES) for each in (monitoring, stores, properties)),
     refused_policies,
     refused_databases,
     refused_edges,

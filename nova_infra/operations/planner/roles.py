@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from nova_infra.checks.permissions.attached import Attached, branches, pattern_in
-from nova_infra.checks.permissions.statements import Statement, allowing, contains, in_one_partition
+from nova_infra.checks.permissions.attached import Attached, branches, is_listed, pattern_in
+from nova_infra.checks.permissions.protected import OF_ITSELF, READING
+from nova_infra.checks.permissions.statements import Statement, allowing, contains, in_one_partition, pattern_of
 from nova_infra.checks.rule import Template, as_list, as_text, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables
 from nova_infra.operations.planner.model import StackKey
@@ -19,7 +20,6 @@ NAME_SUFFIX = "-AbCdEf"
 """Six characters that Secrets Manager puts behind a name: a policy may name a secret with or without them."""
 
 
-_ANY = ("*",), ("*",)
 _OF_TLS = ("aws:securetransport", "s3:tlsversion")
 
 
@@ -42,8 +42,28 @@ class TaskRole:
         self._resources = resources
 
     @cached_property
+    def _hidden(self) -> list[Any]:
+        """The managed policies that are not in the template: AWS's own, as a rule."""
+        managed = table(self._resources[self.name].get("Properties")).get("ManagedPolicyArns")
+        return [each for each in branches(managed, mappings=False) if referenced(each) not in self._resources]
+
+    @cached_property
+    def _own(self) -> list[Statement]:
+        """What the policies in the template say."""
+        role = self._resources[self.name]
+        managed = branches(table(role.get("Properties")).get("ManagedPolicyArns"), mappings=False)
+        shown = [each for each in managed if each not in self._hidden]
+        own = {**role, "Properties": {**table(role.get("Properties")), "ManagedPolicyArns": shown}}
+        return self._read({**self._resources, self.name: own})
+
+    @cached_property
     def _statements(self) -> list[Statement]:
-        found = Attached(Template(self._resources)).statements(self.name)
+        unknown = ((*READING, *OF_ITSELF) if is_listed(pattern_of(each)) else ("*",) for each in self._hidden)
+        others = [Statement(self.name, True, each, False, ("*",), False, conditional=False) for each in unknown]
+        return [*self._read(self._resources), *others]
+
+    def _read(self, resources: Mapping[str, Mapping[str, Any]]) -> list[Statement]:
+        found = Attached(Template(resources)).statements(self.name)
         # What the template alone cannot name may be anything.
         return [
             replace(each, resources=tuple(re.sub(r"\$\{\w+\}", "*", one) for one in each.resources)) for each in found
@@ -68,11 +88,11 @@ class TaskRole:
     def _doubt(self, action: str, names: Sequence[str]) -> str:
         if not self.name:
             return "its role is in no template"
-        open_ones = [each for each in self._statements if _may_decide(each)]
+        open_ones = [each for each in self._own if _may_decide(each)]
         if any(not each.allows and each.covers(action, name) for each in open_ones for name in names):
             return "a Deny has a condition"
         plain = [each for each in self._statements if each not in open_ones]
-        own = [each for each in plain if not self._is_of_aws(each)]
+        own = [each for each in self._own if each not in open_ones]
         for found, why in (
             (plain, "its role may only under a condition"),
             (own, "only a managed policy of AWS's own may allow it"),
@@ -82,11 +102,6 @@ class TaskRole:
         if any(contains(pattern, name) for name in names for _, pattern in allowing(own, action, name)):
             return ""
         return "it is not known on which resource"
-
-    def _is_of_aws(self, statement: Statement) -> bool:
-        """Whether a statement stands for a policy of AWS's own, which is not in the template."""
-        managed = self._resources[self.name].get("Properties", {}).get("ManagedPolicyArns")
-        return bool(managed) and statement.policy == self.name and (statement.actions, statement.resources) == _ANY
 
 
 def _may_decide(statement: Statement) -> bool:

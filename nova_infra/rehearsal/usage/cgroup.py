@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from nova_infra.rehearsal.usage.processes import Usage
+from nova_infra.rehearsal.usage.processes import Usage, waited_seconds
 
 _ROOT = Path("/sys/fs/cgroup")
 _UNITS_PER_PROCESSOR = 1024
@@ -117,17 +117,6 @@ class ControlGroup:
         text = self._read("" if self.version_2 else "memory", "cgroup.procs")
         return [int(line) for line in (text or "").split()]
 
-    def waited_seconds(self, proc: Path = Path("/proc")) -> float:
-        """Seconds that its threads were ready and had no processor: https://docs.kernel.org/scheduler/sched-stats.html."""
-        total = 0
-        for pid in self.processes():
-            for path in (proc / str(pid) / "task").glob("*/schedstat"):
-                try:
-                    total += int(path.read_text(encoding="ascii").split()[1])
-                except (OSError, ValueError, IndexError):
-                    continue  # It has ended meanwhile.
-        return total / 1e9
-
     def _statistic(self, controller: str, file: str, name: str) -> int | None:
         text = self._read(controller, file)
         match = re.search(rf"^{name} (\d+)$", text or "", re.MULTILINE)
@@ -192,4 +181,4 @@ class GroupMeter:
 
     def _kept_waiting(self) -> float:
         """Seconds that it waited for a processor because this machine is busy, and not for want of CPU units."""
-        return max(self._group.waited_seconds() - self._group.throttled_seconds(), 0.0)
+        return max(waited_seconds(self._group.processes()) - self._group.throttled_seconds(), 0.0)

@@ -1,6 +1,7 @@
 """Measures the CPU and memory of a process and its children, without a busy machine's noise."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class UsageMeter:
         self._pids = [pid]
         self._share = share
         self._began = self._at = time.monotonic()
-        self._busy, self._waited = self.busy_seconds(), self._waited_seconds()
+        self._busy, self._waited = self.busy_seconds(), waited_seconds(self._family())
 
     def add(self, pid: int) -> None:
         """Count a further process, with its children."""
@@ -51,11 +52,11 @@ class UsageMeter:
 
     def seconds_with_a_processor(self) -> float:
         """Seconds since the meter was made in which the process worked or slept, but did not wait for a processor."""
-        return max(time.monotonic() - self._began - self._waited_seconds(), 0.0)
+        return max(time.monotonic() - self._began - waited_seconds(self._family()), 0.0)
 
     def restart(self) -> None:
         """Forget what was used so far: programs work hard while they start, and minutes are short here."""
-        self._at, self._busy, self._waited = time.monotonic(), self.busy_seconds(), self._waited_seconds()
+        self._at, self._busy, self._waited = time.monotonic(), self.busy_seconds(), waited_seconds(self._family())
 
     def read(self) -> Usage:
         """What was used since the last call.
@@ -63,25 +64,11 @@ class UsageMeter:
         Time in which it was ready but other processes had all processors is left out: a service that spins shows
         100 % and an idle one next to nothing, however busy the machine is.
         """
-        now, busy, waited = time.monotonic(), self.busy_seconds(), self._waited_seconds()
+        now, busy, waited = time.monotonic(), self.busy_seconds(), waited_seconds(self._family())
         used = max(busy - self._busy, 0.0)
         had = max(now - self._at - max(waited - self._waited, 0.0), used / max(self._share, 1.0), 0.001)
         self._at, self._busy, self._waited = now, busy, waited
         return Usage(min(100 * used / had / self._share, 100.0), self.memory(), used, had)
-
-    def _waited_seconds(self) -> float:
-        """Seconds that its threads waited for a processor, as Linux counts them; elsewhere 0.
-
-        See https://docs.kernel.org/scheduler/sched-stats.html.
-        """
-        total = 0
-        for pid in self._family():
-            for path in _threads(pid):
-                try:
-                    total += int((path / "schedstat").read_text(encoding="ascii").split()[1])
-                except (OSError, ValueError, IndexError):
-                    continue  # The thread has ended meanwhile, or this is not Linux.
-        return total / 1e9
 
     def memory(self) -> float:
         """MiB that they hold now; 0 when they are gone."""
@@ -101,6 +88,20 @@ class UsageMeter:
             family.append(pid)
             ahead += _children(pid)
         return family
+
+
+def waited_seconds(pids: Iterable[int]) -> float:
+    """Seconds that the threads of processes waited for a processor, as Linux counts them; elsewhere 0.
+
+    See https://docs.kernel.org/scheduler/sched-stats.html.
+    """
+    total = 0
+    for path in (thread for pid in pids for thread in _threads(pid)):
+        try:
+            total += int((path / "schedstat").read_text(encoding="ascii").split()[1])
+        except (OSError, ValueError, IndexError):
+            continue  # The thread has ended meanwhile, or this is not Linux.
+    return total / 1e9
 
 
 def _threads(pid: int) -> list[Path]:

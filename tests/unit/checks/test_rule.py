@@ -5,18 +5,12 @@ from typing import Any
 
 import pytest
 
-from helpers.small_pipeline import allow, grant, put, small_pipeline
-from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.rule import Template
+from helpers.small_pipeline import allow, details, grant, put, small_pipeline
 from nova_infra.checks.rules import findings
 
 PROD = "arn:aws:iam::333333333333:role/deployer"
 TEXT = json.dumps(allow("sts:AssumeRole", PROD))
 HARMLESS = json.dumps(allow("cloudformation:DescribeStacks"))
-
-
-def details(template: dict[str, Any]) -> list[str]:
-    return [each.detail for each in production_out_of_reach(Template(template["Resources"]))]
 
 
 WRITTEN = {

@@ -13,7 +13,7 @@ from nova_infra.checks.permissions.attached import ROLE, Attached, branches
 from nova_infra.checks.permissions.protected import CONTENTS, CREDENTIALS, READING
 from nova_infra.checks.permissions.reach import account_of
 from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
-from nova_infra.checks.rule import Finding, Template
+from nova_infra.checks.rule import Finding, Template, filled_in
 from nova_infra.checks.stages import PIPELINE
 
 _TAKING = ("sts:Assume*", "sts:TagSession", "sts:SetSourceIdentity")
@@ -65,10 +65,11 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
         for statement, action, resource in _beyond(statements, beyond):
             is_sure = template.account is not None or account_of(resource) in beyond
             where = "behind the approval" if is_sure else unknown
-            yield _finding(statement.policy, f"{name} may {action} on {resource}: {where}")
+            yield _finding(statement.policy, f"{name} may {statement.allowed(action, resource)}: {where}")
         if template.account in template.beyond and _runs(role, (_TASKS,), others=False):
             for statement, action, resource in _delivering(statements):
-                yield _finding(statement.policy, f"{name} may {action} on {resource}: what delivers, or an image")
+                said = f"{name} may {statement.allowed(action, resource)}: what delivers, or an image"
+                yield _finding(statement.policy, said)
     # What the pipeline's own template lets them do, another search follows to its end.
     if any(template.of_type(PIPELINE)):
         return
@@ -87,8 +88,12 @@ def _finding(logical_id: str, said: str) -> Finding:
 
 def _counting(statement: Statement) -> Iterator[str]:
     """What counts of a statement's actions: whatever writes, and what is read of users or lets act as somebody else."""
-    yield from statement.actions_within(("*:*",), but=READING)
-    yield from statement.actions_within((*CONTENTS, *CREDENTIALS))
+    writing = list(statement.actions_within(("*:*",), but=READING))
+    reading = statement.actions_within((*CONTENTS, *CREDENTIALS))
+    yield from (
+        *writing,
+        *(each for each in reading if not any(contains(one.lower(), each.lower()) for one in writing)),
+    )
 
 
 def _beyond(statements: list[Statement], beyond: frozenset[str]) -> Iterator[tuple[Statement, str, str]]:
@@ -166,7 +171,10 @@ def _named(template: Template) -> Iterator[tuple[str, str, str]]:
             texts = list(_texts({key: value}))
             for account in sorted(earlier):
                 # Whose it is, in an ARN, a URL or a registry, and not a part of a name that somebody made up.
-                if any(re.search(rf"(?:^|[:/]){account}(?:$|[:/]|\.dkr\.)", each) for each in texts):
+                if any(
+                    re.search(rf"(?:^|[:/]){account}(?:$|[:/]|\.dkr\.)|\bcdk-\w+-assets-{account}-", each)
+                    for each in texts
+                ):
                     yield logical_id, key, account
 
 
@@ -234,18 +242,4 @@ def _in_its_account(template: Template) -> Template:
     """
     if template.account is None:
         return template
-    account = template.account
-    return template.with_resources({key: _with_account(each, account) for key, each in template.resources.items()})
-
-
-def _with_account(value: Any, account: str) -> Any:
-    match value:
-        case {"Ref": "AWS::AccountId"}:
-            return account
-        case dict():
-            return {key: _with_account(each, account) for key, each in value.items()}
-        case list():
-            return [_with_account(each, account) for each in value]
-        case str():
-            return value.replace("${AWS::AccountId}", account)
-    return value
+    return template.with_resources(filled_in(template.resources, {"AWS::AccountId": template.account}))

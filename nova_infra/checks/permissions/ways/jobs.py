@@ -62,9 +62,8 @@ def jobs_keep_to_their_work(template: Template) -> Iterator[Finding]:
             by = "" if way == logical_id else f" assumes {way}, which"
             for statement, action, resource in _writing(statements):
                 if not any(each.has(statement, action, resource) for each in work):
-                    yield Finding(
-                        statement.policy, "Properties.PolicyDocument", f"{name}{by} may {action} on {resource}"
-                    )
+                    said = f"{name}{by} may {statement.allowed(action, resource)}"
+                    yield Finding(statement.policy, "Properties.PolicyDocument", said)
 
 
 def subjects_and_provider(role: Mapping[str, Any]) -> Iterator[Any]:

@@ -44,7 +44,7 @@ _TOLD = {
 # for, with whatever it names, whenever anybody writes to it.
 _QUIET = re.compile(
     r"Custom::.*|AWS::(ApiGateway|ApiGatewayV2|ApplicationAutoScaling|AutoScaling|Backup|Batch|CDK|Cloud9|CloudFormation"
-    r"|CloudWatch|CodeArtifact|CodeBuild|CodeConnections|CodePipeline|DynamoDB|EC2|ECR|ECS|EFS|EKS|EMR"
+    r"|CloudWatch|CodeArtifact|CodeBuild|CodePipeline|DynamoDB|EC2|ECR|ECS|EFS|EKS|EMR"
     r"|ElasticLoadBalancingV2|Events|Glue|IAM|KMS|Kinesis|KinesisFirehose|Lambda|Logs|Pipes|RDS|Redshift|RolesAnywhere"
     r"|S3|SNS|SQS|SSM|SageMaker|Scheduler|SecretsManager|ServiceCatalog|StepFunctions)::.*"
 )
@@ -52,6 +52,8 @@ _QUIET = re.compile(
 _WRITTEN = re.compile(
     r"(?i).*(log|output|destination|artifact|export|result|report|tracing|inventory).*|environment(variables)?|tags|buildspec"
 )
+_MACHINES = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate")
+_LETTING_IN = ("AWS::EKS::AccessEntry", "AWS::S3::AccessGrant", "AWS::ServiceCatalog::PortfolioPrincipalAssociation")
 _BUCKET = re.compile(
     r"s3://([\w.${}-]+)|https?://([\w.${}-]+?)\.s3[.-]|https?://s3[\w.-]*\.amazonaws\.com/([\w.${}-]+)"
     r"|arn:aws:s3:::([\w.${}-]+)"
@@ -92,9 +94,22 @@ def wires_between(template: Template) -> Iterator[Wire]:
             # Whoever reads the stack's outputs or wherever it is kept.
             yield Wire("", (), None, properties.get("UserName"), ANYBODY)
         yield from _fetched(template, logical_id, resource)
+    yield from _let_in(template)
     yield from _moved_on(template)
     yield from _consumers(template)
     yield from _pipelines(template)
+
+
+def _let_in(template: Template) -> Iterator[Wire]:
+    """What lets a role use something by naming the two: it then uses the roles of whatever belongs to that thing."""
+    parts = {name: list(leaves(each.get("Properties", {}))) for name, each in template.resources.items()}
+    named = {name: {*map(referenced, each)} - {None} for name, each in parts.items()}
+    for logical_id in (name for kind in _LETTING_IN for name, _ in template.of_type(kind)):
+        principals = {each for each in named[logical_id] if template.resources.get(each or "", {}).get("Type") == ROLE}
+        things = named[logical_id] - principals
+        for leaf in (leaf for name, each in named.items() if name in things or things & each for leaf in parts[name]):
+            for role in _roles(template, leaf):
+                yield from (Wire("", (), None, role, by) for by in principals)
 
 
 def _roles(template: Template, value: object) -> Iterator[object]:
@@ -115,6 +130,10 @@ def _fetched(template: Template, logical_id: str, resource: Mapping[str, Any]) -
     if kind.startswith("AWS::IAM::") or kind == "AWS::CodePipeline::Pipeline":
         return
     named = list(leaves(properties))
+    if kind == "AWS::SSM::Association":
+        # By the roles of the machines, whose tags may say which of them are meant.
+        machines = [each for kind in _MACHINES for _, each in template.of_type(kind)]
+        named += [each for machine in machines for each in leaves(machine)]
     whole = kind == "AWS::CloudFormation::Stack" or "Fn::Transform" in json.dumps(resource, default=str)
     roles = [{"Ref": logical_id}] if whole else [role for each in named for role in _roles(template, each)]
     if roles:

@@ -1,7 +1,7 @@
 """Refuses contradictions around a container: variables, permissions, connections, queues, sidecars."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from nova_infra.config.environment import Environment
@@ -25,8 +25,14 @@ _PORTS = ("PORT", "LISTEN_PORT", "HTTP_PORT", "SERVER_PORT")
 """Variables that tell a container which port to listen on."""
 
 
-def in_environment(key: str, service: Service, environment: Environment) -> Iterator[str]:
-    """What contradicts itself in variables, permissions, connections, queues and sidecars."""
+def in_environment(
+    key: str, service: Service, environment: Environment, services: Collection[Service]
+) -> Iterator[str]:
+    """What contradicts itself in variables, permissions, connections, queues and sidecars.
+
+    Args:
+        services: All services of the project, as they are written.
+    """
     yield from _placeholders(key, service)
     yield from queues.of_one(key, service)
     yield from _elsewhere(key, service, environment)
@@ -35,18 +41,26 @@ def in_environment(key: str, service: Service, environment: Environment) -> Iter
         if is_local(connection.rpartition(":")[0]):
             where = f"{key}.connects_to[{place}]: {connection!r}"
             yield f"{where} is in the task itself, where all ports are open: remove it"
-    yield from _closed(key, service)
+    yield from _closed(key, service, {each.name: each for each in services})
     yield from _sidecars(key, service, environment)
 
 
-def _closed(key: str, service: Service) -> Iterator[str]:
+def _closed(key: str, service: Service, services: Mapping[str, Service]) -> Iterator[str]:
     parts = [
         (key, service.environment),
         *((f"{key}.sidecars[{n}]", each.environment) for n, each in enumerate(service.sidecars)),
     ]
     for where, variables in parts:
         for address in addresses(variables):
-            if not is_open(address, service.connects_to):
+            named = services.get(address.host)
+            if named is not None and f"{address.host}:{address.port}" not in service.connects_to:
+                read = "NOVA_INTERNAL_URL" if named.internal else "NOVA_API_URL"
+                instead = f"let the code read {read}" if named.kind == "web" else "send to its queue"
+                yield (
+                    f"{where}.environment.{address.variable}: leads to the service {address.host} by its name, which "
+                    f"no DNS has: {instead}"
+                )
+            elif not is_open(address, service.connects_to):
                 yield (
                     f"{where}.environment.{address.variable}: leads to {address.host}:{address.port}, a port that its "
                     f'tasks cannot reach: add connects_to = ["{address.host}:{address.port}"]'

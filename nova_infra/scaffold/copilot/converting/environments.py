@@ -23,15 +23,14 @@ _DAYS: list[int] = sorted(
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Every environment in promotion order: that of the pipeline's stages, then what has a manifest only.
+    """Every environment in promotion order: that of the pipeline's stages, then what others name.
 
-    Where there is neither, what the services' manifests say of environments names them.
+    Those are manifests of environments, and what the services' manifests say of single ones.
     """
     staged = list(_stages(workspace))
     known = [manifest.data["name"] for manifest in workspace.environments]
-    if not staged and not known:
-        overrides = [manifest.get("environments") for manifest in workspace.workloads]
-        known = [name for each in overrides if isinstance(each, dict) for name in each if _NAME.fullmatch(name)]
+    overrides = [manifest.get("environments") for manifest in workspace.workloads]
+    known += [n for each in overrides if isinstance(each, dict) for n in each if _NAME.fullmatch(n) and len(n) <= 16]
     # Nobody has said in which order these follow: what is called production comes last.
     others = sorted(set(known) - set(staged), key=lambda name: (name.startswith("prod"), name))
     production = [name for name in staged if name.startswith("prod")]
@@ -78,6 +77,8 @@ def convert(
         table.put("network", _network(found, table, ranges))
         if found is not None:
             table.notes += _rest_of(found, name)
+        elif name not in stages and (manifests or stages):
+            table.notes.append("TODO only manifests of services name it: remove it if nothing is delivered there.")
         tables.append(table)
     return tables
 

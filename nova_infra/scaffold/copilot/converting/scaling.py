@@ -6,6 +6,8 @@ from typing import Any
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import task_range
 
+_NONE = "Nova keeps at least one task: remove a service that is not to run."
+
 
 def convert(part: Part, table: TomlTable) -> None:
     """The number of tasks, and what it follows."""
@@ -14,9 +16,7 @@ def convert(part: Part, table: TomlTable) -> None:
         if number := part.take("count", kind=int):
             table.put("scaling", {"min_tasks": number, "max_tasks": number})
         else:
-            table.notes.append(
-                part.note("count", what="Nova keeps at least one task: remove a service that is not to run.")
-            )
+            table.notes.append(part.note("count", what=_NONE))
         return
     if isinstance(count, str) and part.manifest.letter == "R":
         part.take("count", kind=str)
@@ -25,7 +25,9 @@ def convert(part: Part, table: TomlTable) -> None:
     if count is not None and not isinstance(count, dict):
         part.fault("count", what="is neither a number of tasks nor a map: write one of them")
         return
-    if spot := part.take("count", "spot", kind=int):
+    if (spot := part.take("count", "spot", kind=int)) == 0:
+        table.notes.append(part.note("count", "spot", what=_NONE))
+    elif spot:
         table.put("scaling", {"min_tasks": spot, "max_tasks": spot, "spot": {"percent": 100, "base": 0}})
     if isinstance(part.peek("count", "range"), dict):
         fewest, most = part.take("count", "range", "min", kind=int), part.take("count", "range", "max", kind=int)

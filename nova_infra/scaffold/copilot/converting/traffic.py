@@ -52,10 +52,10 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
         health_times(part, table, *place)
     _draining(part, table)
     version = part.take("http", "version", kind=str)
-    if version is not None and version not in _PROTOCOLS:
+    if version is not None and version.lower() not in _PROTOCOLS:
         part.fault("http", "version", what=f"{version!r} is not a version: write http1, http2 or grpc")
     elif version is not None:
-        table.put("protocol", _PROTOCOLS[version])
+        table.put("protocol", _PROTOCOLS[version.lower()])
     part.take("http", "target_port", kind=object, convert=lambda value: table.put("port", int(value)))
     if part.take("http", "redirect_to_https", kind=bool) is False:
         part.leave("http", "redirect_to_https")

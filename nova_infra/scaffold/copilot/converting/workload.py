@@ -7,14 +7,15 @@ from typing import Any
 
 from nova_infra.config import FARGATE_MEMORY_MIB, Overrides
 from nova_infra.scaffold.copilot.converting import messages, scaling, traffic
+from nova_infra.scaffold.copilot.converting.variables import filled, is_map, sentence, variables_of
 from nova_infra.scaffold.copilot.reading.manifests import Manifest
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable, left_over
 from nova_infra.scaffold.copilot.reading.values import filled_in, words
 
 _KINDS = {"L": "web", "B": "web", "R": "web", "W": "worker", "J": "job"}
 _ARCHITECTURES = {"arm64": "arm64", "arm": "arm64", "x86_64": "x86-64", "amd64": "x86-64"}
-_RESERVED = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
 _ENVIRONMENT = "{environment}"
+_STOP = "ContainerDefinitions[0].StopTimeout"
 _SERVICE_NAME = re.compile(r"[a-z](-?[a-z0-9])*")
 
 # What a table of one environment may change: the rest is one and the same in every environment.
@@ -103,7 +104,7 @@ def _fill_hosts(part: Part, table: TomlTable, hosts: dict[str, str | None], appl
         try:
             name = filled_in(host, application)
         except ValueError as error:
-            table.notes.append(part.note("http", "alias", what=_sentence(error)))
+            table.notes.append(part.note("http", "alias", what=sentence(error)))
             continue
         hosts[name if environment == "*" else name.replace(_ENVIRONMENT, environment)] = zone
     if "hosts" in table.values:
@@ -172,7 +173,7 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
 
 def _image(part: Part, table: TomlTable, application: str) -> None:
     place = ("image",) if isinstance(part.peek("image"), str) else ("image", "location")
-    table.put("image", part.take(*place, kind=str) and _filled(part, table, application, place))
+    table.put("image", part.take(*place, kind=str) and filled(part, table, application, place))
     if len(place) == 1:
         return
     if "image" in table.values and part.has("image", "credentials"):
@@ -194,7 +195,7 @@ def _image(part: Part, table: TomlTable, application: str) -> None:
         arguments = part.take("image", "build", "args", kind=dict) or {}
         texts = ((key, ("image", "build", "args", key)) for key in arguments)
         table.put(
-            "build_arguments", {key: text for key, place in texts if (text := _filled(part, table, application, place))}
+            "build_arguments", {key: text for key, place in texts if (text := filled(part, table, application, place))}
         )
     elif not part.is_override and not part.has("image", "location"):
         part.fault("image", what="is missing: write build or location below it")
@@ -245,61 +246,13 @@ def _architecture(part: Part, table: TomlTable) -> None:
             part.fault("platform", what=f"{wanted!r} is not an architecture: write x86_64 or arm64")
 
 
-def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Plain and secret variables of a container, whose keys are at a path; what cannot be had is noted."""
-    plain: dict[str, str] = {}
-    secret: dict[str, str] = {}
-    for name, value in (part.peek(*path, "variables") or {}).items() if _is_map(part, *path, "variables") else ():
-        place = (*path, "variables", name)
-        if isinstance(value, dict | list) or value is None:
-            continue
-        part.take(*place, kind=object)
-        if _RESERVED.fullmatch(name):
-            table.notes.append(
-                part.note(*place, what="Nova sets this itself, or AWS does: read its value, or rename yours.")
-            )
-            continue
-        if (text := _filled(part, table, application, place)) is not None:
-            plain[name] = text
-    for name, value in (part.peek(*path, "secrets") or {}).items() if _is_map(part, *path, "secrets") else ():
-        place = (*path, "secrets", name)
-        inner = isinstance(value, dict) and isinstance(value.get("secretsmanager"), str)
-        if not inner and not isinstance(value, str):
-            continue
-        text = part.take(*place, *(["secretsmanager"] if inner else []), kind=str)
-        try:
-            text = filled_in(text, application)
-        except ValueError as error:
-            table.notes.append(part.note(*place, what=_sentence(error)))
-            continue
-        secret[name] = _secret(text, inner)
-    return plain, secret
-
-
-def _filled(part: Part, table: TomlTable, application: str, place: tuple[str, ...]) -> str | None:
-    """The text at a place with what Copilot fills in; None if it needs what only a shell knows, which is noted."""
-    try:
-        return filled_in(part.text(*place), application)
-    except ValueError as error:
-        table.notes.append(part.note(*place, what=_sentence(error)))
-        return None
-
-
-def _secret(text: str, in_secrets_manager: bool) -> str:
-    """Nova's short form of a secret's name or ARN, or a parameter's."""
-    if in_secrets_manager or ":secret:" in text:
-        return text.rstrip(":")
-    return f"ssm:{text.partition(':parameter')[2] or text}"
-
-
-def _is_map(part: Part, *path: str) -> bool:
-    value = part.peek(*path)
-    if value is not None and not isinstance(value, dict):
-        part.fault(*path, what="is not a map: write names and values")
-    return isinstance(value, dict)
-
-
 def _deployment(part: Part, table: TomlTable) -> None:
+    patches = part.peek("taskdef_overrides")
+    for number, patch in enumerate(patches if isinstance(patches, list) else ()):
+        value = patch.get("value") if isinstance(patch, dict) else None
+        if isinstance(value, int) and patch.get("path") == _STOP:
+            part.use("taskdef_overrides", f"[{number}]")
+            table.put("stop_seconds", max(value, table.values.get("stop_seconds", 0)))
     if part.take("deployment", "rolling", kind=str) == "recreate":
         part.leave("deployment", "rolling")
     table.put("alarms.memory_percent", part.take("deployment", "rollback_alarms", "memory_utilization", kind=int))
@@ -307,8 +260,8 @@ def _deployment(part: Part, table: TomlTable) -> None:
 
 def _sidecars(part: Part, table: TomlTable, application: str) -> None:
     sidecars: list[dict[str, Any]] = []
-    for name in part.peek("sidecars") or {} if _is_map(part, "sidecars") else ():
-        if not _is_map(part, "sidecars", name):
+    for name in part.peek("sidecars") or {} if is_map(part, "sidecars") else ():
+        if not is_map(part, "sidecars", name):
             continue
         made = TomlTable({"name": name})
         image = part.peek("sidecars", name, "image")
@@ -328,11 +281,6 @@ def _sidecars(part: Part, table: TomlTable, application: str) -> None:
         else:
             table.notes.append(part.note("sidecars", name, what="Left out, because it names no image that exists."))
     table.put("sidecars", sidecars)
-
-
-def _sentence(error: ValueError) -> str:
-    text = str(error)
-    return f"{text[0].upper()}{text[1:]}."
 
 
 def _sidecar_health(part: Part, made: TomlTable, name: str) -> None:

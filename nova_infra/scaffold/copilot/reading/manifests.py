@@ -195,6 +195,8 @@ class _Loaded:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(each, (*path, f"[{number}]")) for number, each in enumerate(node.value)]
         self.texts[path] = str(node.value)
+        if node.tag.startswith("!"):  # CloudFormation's, whose value only a deployment knows
+            return {node.tag: node.value}
         try:
             return self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError):

@@ -110,7 +110,8 @@ def left_over(manifest: Manifest, prefix: Path = ()) -> list[str]:
             continue
         if not prefix and path[:1] == ("environments",):
             continue
-        found = answer(manifest.letter, path[len(prefix) :])
+        # CloudFormation's !GetAtt and the like are known as late as another stack's value.
+        found = answer(manifest.letter, tuple("from_cfn" if each[:1] == "!" else each for each in path[len(prefix) :]))
         what = found.sentence if found else "is not a key that Copilot documents for this type: it has no effect here."
         if what in seen and path[-1].startswith("["):
             continue  # one line for a list

@@ -3,9 +3,7 @@
 import pytest
 
 from helpers.exhaustive import one_of_each
-from helpers.small_pipeline import allow, grant, put, small_pipeline
-from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.rule import Template
+from helpers.small_pipeline import allow, details, grant, put, small_pipeline
 
 CHANGING = (
     *("appconfig:StartDeployment", "appconfig:CreateHostedConfigurationVersion", "lambda:PublishLayerVersion"),
@@ -40,7 +38,7 @@ LOOKING = (
 def found(action: str) -> list[str]:
     template = small_pipeline()
     grant(template, allow(action))
-    return [each.detail for each in production_out_of_reach(Template(template["Resources"]))]
+    return details(template)
 
 
 @pytest.mark.parametrize("action", [*one_of_each(CHANGING), *one_of_each(CREDENTIALS, kind=lambda each: "s3" in each)])
@@ -66,9 +64,8 @@ def test_what_only_looks_or_sends_data_is_no_way(action: str) -> None:
 def test_the_artifacts_are_theirs_however_their_bucket_is_named(objects: object) -> None:
     template = small_pipeline()
     grant(template, allow("s3:PutObject", objects))
-    said = [each.detail for each in production_out_of_reach(Template(template["Resources"]))]
-    assert any(each.endswith(": the artifacts that await the approval") for each in said)
+    assert any(each.endswith(": the artifacts that await the approval") for each in details(template))
     other = small_pipeline()
     put(other, "Reports", "AWS::S3::Bucket")
     grant(other, allow("s3:PutObject", {"Fn::Sub": "arn:aws:s3:::${Reports}/*"}))
-    assert not list(production_out_of_reach(Template(other["Resources"])))
+    assert not details(other)

@@ -8,6 +8,7 @@ from nova_infra.operations.planner.roles import TaskRole, encrypting_keys
 
 QUEUE = "arn:aws:sqs:eu-west-1:333333333333:mails"
 KEY = "arn:aws:secretsmanager:eu-west-1:333333333333:secret:shop/key"
+SCAN = ("dynamodb:Scan", "arn:aws:dynamodb:eu-west-1:333333333333:table/orders")
 SEND, READ = ("sqs:SendMessage", QUEUE), ("secretsmanager:GetSecretValue", KEY)
 
 
@@ -41,6 +42,14 @@ DENY = {"Effect": "Deny", "Action": "sqs:*", "Resource": "*"}
         (resources(allow("sqs:*", QUEUE, Condition={"Bool": {"aws:SecureTransport": "true"}})), SEND, True),
         (resources(allow("sns:Publish", {"Ref": "Topic"})), ("sns:Publish", "arn:aws:sns:eu-west-1:1:news"), True),
         (resources(ManagedPolicyArns=["arn:aws:iam::aws:policy/AmazonSQSFullAccess"]), SEND, True),
+        (resources(ManagedPolicyArns=["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"]), SEND, False),
+        (
+            resources(ManagedPolicyArns=["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"]),
+            ("s3:ListBucket", "*"),
+            True,
+        ),
+        (resources(ManagedPolicyArns=["arn:aws:iam::aws:policy/AmazonDynamoDBReadOnlyAccess"]), SCAN, True),
+        (resources(ManagedPolicyArns=["arn:aws:iam::333333333333:policy/own"]), SEND, True),
         (resources(role="arn:aws:iam::333333333333:role/elsewhere"), SEND, True),
         (resources(role="none"), SEND, False),
         (resources(allow("secretsmanager:GetSecretValue", f"{KEY}-??????")), READ, True),
@@ -57,7 +66,7 @@ TLS = {"Condition": {"Bool": {"aws:SecureTransport": "true"}}}
 ANY = {"Principal": "*", "Action": "sqs:*", "Resource": QUEUE}
 NO_TLS = {**ANY, "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
 FROM = {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
-MANAGED = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+MANAGED = "arn:aws:iam::aws:policy/AmazonSQSFullAccess"
 GRANT = allow("sqs:SendMessage", QUEUE)
 
 

@@ -24,8 +24,7 @@ from nova_infra.operations.changes.certain import (
     values_at,
     whole,
 )
-from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Fault, Judges, Step
+from nova_infra.operations.planner.step import Fault, Judges
 
 _NOTHING: Mapping[str, str] = {"Ref": "AWS::NoValue"}
 _FINAL = ("forward", "redirect", "fixed-response")
@@ -41,11 +40,6 @@ _INTERVAL, _TIMEOUT = 30, 5
 # https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html#slow-start-mode
 _NO_SLOW_START = ("least_outstanding_requests", "weighted_random")
 _WIDEST, _NARROWEST = 16, 28
-
-
-def refused_properties(step: Step) -> Iterator[Refusal]:
-    """Refuse properties that EC2 or Elastic Load Balancing does not take together."""
-    yield from step.judged_by(_JUDGES)
 
 
 def _listener_rule(properties: Mapping[str, Any]) -> Iterator[Fault]:
@@ -213,7 +207,7 @@ def _is_network(text: str) -> bool:
         return False
 
 
-_JUDGES: Judges = {
+JUDGES: Judges = {
     "AWS::ElasticLoadBalancingV2::ListenerRule": _listener_rule,
     "AWS::ElasticLoadBalancingV2::Listener": _listener,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": _load_balancer,

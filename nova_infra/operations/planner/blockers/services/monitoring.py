@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.operations.changes.certain import is_known, is_on, parsed, table, tables, whole
-from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Fault, Judges, Step
+from nova_infra.operations.planner.step import Fault, Judges
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 _DAY = 86_400
@@ -21,11 +20,6 @@ _NAME = re.compile(r"\b[a-z]\w*\b(?!\s*\()")
 _WORDS = ("AND", "OR", "NOT", "REPEAT", "LINEAR", "ASC", "DESC", "AVG", "MIN", "MAX", "SUM", "TRUE", "FALSE")
 """Operators of expressions, and words that functions take:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html"""
-
-
-def refused_monitoring(step: Step) -> Iterator[Refusal]:
-    """Refuse alarms, dashboards and log groups that CloudWatch does not take."""
-    yield from step.judged_by(_JUDGES)
 
 
 def _alarm(properties: Mapping[str, Any]) -> Iterator[Fault]:
@@ -96,7 +90,7 @@ def _logs(properties: Mapping[str, Any]) -> Iterator[Fault]:
         yield "RetentionInDays", f"CloudWatch keeps no log for {days} days", f"make it {near}"
 
 
-_JUDGES: Judges = {
+JUDGES: Judges = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::Dashboard": _dashboard,
     "AWS::Logs::LogGroup": _logs,

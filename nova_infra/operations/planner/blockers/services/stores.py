@@ -11,17 +11,11 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.certain import is_given, is_on, may_be_given, table, tables, values_at, whole
-from nova_infra.operations.planner.model import Refusal
-from nova_infra.operations.planner.step import Fault, Judges, Step
+from nova_infra.operations.planner.step import Fault, Judges
 
 _EXPIRES = ("Expiration", "Transition", "Abort", "NoncurrentVersion", "ExpiredObject")
 _ADVANCED_PARAMETER = 8192
 _DAYS_TO_INFREQUENT = 30
-
-
-def refused_stores(step: Step) -> Iterator[Refusal]:
-    """Refuse buckets, parameters, keys, streams and file systems that their services do not take."""
-    yield from step.judged_by(_JUDGES)
 
 
 def _bucket(properties: Mapping[str, Any]) -> Iterator[Fault]:
@@ -95,7 +89,7 @@ def _file_system(properties: Mapping[str, Any]) -> Iterator[Fault]:
         yield needed, "is missing, and ThroughputMode is provisioned", "add it, or make the mode elastic"
 
 
-_JUDGES: Judges = {
+JUDGES: Judges = {
     "AWS::S3::Bucket": _bucket,
     "AWS::SSM::Parameter": _parameter,
     "AWS::KMS::Key": _key,

@@ -155,9 +155,7 @@ def trusting(template: Template, principal: dict[str, str]) -> Template:
 def test_what_only_a_service_of_aws_does_is_nobodys_code() -> None:
     """ECS itself moves traffic by such a role, which has a policy of AWS's own."""
     template = with_task()
-    template["Resources"]["Task"]["Properties"]["ManagedPolicyArns"] = [
-        "arn:aws:iam::aws:policy/AmazonECSInfrastructureRolePolicyForLoadBalancers"
-    ]
+    template["Resources"]["Task"]["Properties"]["ManagedPolicyArns"] = ["arn:aws:iam::aws:policy/AdministratorAccess"]
     assert details(template, DEV, "Dev")
     assert details(trusted_by(template, "lambda"), DEV, "Dev")
     assert details(trusted_by(template, "ecs"), DEV, "Dev") == []

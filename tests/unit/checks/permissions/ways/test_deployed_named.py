@@ -7,6 +7,7 @@ from helpers.small_pipeline import Template, allow, put
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.rule import Finding
 from nova_infra.checks.rule import Template as Loaded
+from nova_infra.checks.rules import findings as all_findings
 from nova_infra.checks.stages import Promotion
 
 DEV, PROD, TOOLS = "111111111111", "333333333333", "444444444444"
@@ -30,6 +31,7 @@ def test_production_names_no_account_of_an_earlier_environment() -> None:
             "AWS::ECS::TaskDefinition",
             {"ContainerDefinitions": [{"Image": f"{DEV}.dkr.ecr.us-east-1.amazonaws.com/shop:1"}]},
         ),
+        "Code": ("AWS::Lambda::Function", {"Code": {"S3Bucket": f"cdk-hnb659fds-assets-{DEV}-us-east-1"}}),
     }
     for key, (kind, properties) in named.items():
         template: Template = {"Resources": {}}
@@ -40,6 +42,47 @@ def test_production_names_no_account_of_an_earlier_environment() -> None:
         assert findings(template, DEV, "Dev") == []
         others = json.loads(json.dumps(template).replace(DEV, f"1{DEV}"))
         assert findings(others, PROD, "Prod") == []
+
+
+def test_a_policy_that_is_written_as_text_lets_no_earlier_environment_in() -> None:
+    for kind, key in (
+        ("AWS::Logs::Destination", "DestinationPolicy"),
+        ("AWS::Elasticsearch::Domain", "AccessPolicies"),
+        ("AWS::Organizations::ResourcePolicy", "Content"),
+        ("AWS::New::Thing", "WhatsoeverPolicy"),
+    ):
+        for account, expected in ((DEV, 1), (PROD, 0)):
+            template: Template = {"Resources": {}}
+            text = json.dumps(allow("logs:PutSubscriptionFilter", Principal={"AWS": account}))
+            put(template, "Thing", kind, **{key: text})
+            said = [each.detail for each in findings(template, PROD, "Prod")]
+            assert (
+                said == [f"{DEV} may logs:PutSubscriptionFilter: its environment comes before the approval"] * expected
+            )
+    rules: Template = {"Resources": {}}
+    put(rules, "Thing", "AWS::OpenSearchServerless::AccessPolicy", Policy=json.dumps([{"Principal": [f"{DEV}"]}]))
+    assert [each.logical_id for each in findings(rules, PROD, "Prod")] == ["Thing"]
+
+
+def test_accounts_that_mappings_and_parameters_name_are_known() -> None:
+    def judged(account: Any, **more: Any) -> list[str]:
+        found: Template = {"Resources": {}, **more}
+        service = {"Service": "ecs-tasks.amazonaws.com"}
+        queue = {"Fn::Join": [":", ["arn:aws:sqs:us-east-1", account, "orders"]]}
+        policies = [{"PolicyName": "p", "PolicyDocument": allow("sqs:SendMessage", queue)}]
+        trust = allow("sts:AssumeRole", Principal=service)
+        put(found, "Task", "AWS::IAM::Role", AssumeRolePolicyDocument=trust, Policies=policies)
+        return [each.detail for _, each in all_findings(found, account=DEV, beyond=PROMOTION.beyond("Dev"))]
+
+    mapped, named = {"Fn::FindInMap": ["Accounts", "all", "shop"]}, {"Ref": "Account"}
+    behind = [f"Task may sqs:SendMessage on arn:aws:sqs:us-east-1:{PROD}:orders: behind the approval"]
+    for account, expected in ((PROD, behind), (DEV, [])):
+        assert judged(mapped, Mappings={"Accounts": {"all": {"shop": account}}}) == expected
+        assert judged(named, Parameters={"Account": {"Type": "String", "Default": account}}) == expected
+        filled = {"Fn::Sub": "${Account}"}
+        assert judged(filled, Parameters={"Account": {"Type": "Number", "Default": int(account)}}) == expected
+    assert judged(mapped, Mappings={"Accounts": {"all": {"other": PROD}}}) == []
+    assert judged(named, Parameters={"Account": {"Type": "String"}}) == []
 
 
 def test_what_code_or_people_read_may_name_any_account() -> None:

@@ -9,17 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.small_pipeline import Template, allow, grant, put, small_pipeline
-from nova_infra.checks.permissions.boundary import production_out_of_reach
+from helpers.small_pipeline import Template, allow, details, grant, put, small_pipeline
 from nova_infra.checks.permissions.statements import Statement
 from nova_infra.checks.permissions.ways.limits import limited
-from nova_infra.checks.rule import Template as Loaded
 
 PROD = "arn:aws:iam::333333333333:role"
-
-
-def details(template: Template) -> list[str]:
-    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
 
 
 def bounded(boundary: dict[str, Any], *grants: dict[str, Any]) -> Template:

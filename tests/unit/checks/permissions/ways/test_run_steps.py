@@ -264,3 +264,20 @@ def test_a_project_is_known_by_its_reference_and_by_its_name(named: Any, known: 
     project["Name"] = "tests"
     started = action("Tests", "Build", {} if named is None else {"ProjectName": named})
     assert project_of(Loaded(template["Resources"]), started).get("Name") == ("tests" if known else None)
+
+
+@pytest.mark.parametrize(
+    ("maker", "taker", "expected"),
+    [
+        ("Staging", "Prod", ["Look takes what Tests makes before the approval: Made"]),
+        ("Staging", "ApproveProd", ["Look takes what Tests makes before the approval: Made"]),
+        ("Staging", "Staging", []),
+        ("Build", "Prod", []),
+    ],
+)
+def test_nothing_that_a_test_makes_gets_past_the_approval(maker: str, taker: str, expected: list[str]) -> None:
+    """Only what was synthesized does, which is compared by its digest."""
+    template = small_pipeline()
+    stage(template, maker)[-1]["OutputArtifacts"] = [{"Name": "Made"}]
+    stage(template, taker).append(action("Look", "Build", {"ProjectName": {"Ref": "Build"}}, inputs=["Made"]))
+    assert [each for each in found(template) if "takes what" in each] == expected

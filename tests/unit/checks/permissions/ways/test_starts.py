@@ -8,20 +8,15 @@ from helpers.small_pipeline import (
     Template,
     allow,
     arn,
+    details,
     grant,
     put,
     small_pipeline,
     with_function,
     without_the_grant,
 )
-from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.rule import Template as Loaded
 
 PROD = "arn:aws:iam::333333333333:role/deployer"
-
-
-def details(template: Template) -> list[str]:
-    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
 
 
 def topic() -> Template:

@@ -4,16 +4,20 @@ from typing import Any
 
 import pytest
 
-from helpers.small_pipeline import Template, allow, arn, grant, put, with_function, with_rule, without_the_grant
-from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.rule import Template as Loaded
+from helpers.small_pipeline import (
+    Template,
+    allow,
+    arn,
+    details,
+    grant,
+    put,
+    with_function,
+    with_rule,
+    without_the_grant,
+)
 
 PROD = "arn:aws:iam::333333333333:role/deployer"
 CALL = "AWS API Call via CloudTrail"
-
-
-def details(template: Template) -> list[str]:
-    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
 
 
 def with_topic(**pattern: Any) -> Template:

@@ -4,15 +4,19 @@ from typing import Any
 
 import pytest
 
-from helpers.small_pipeline import Template, allow, arn, grant, put, with_function, with_rule, without_the_grant
-from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.rule import Template as Loaded
+from helpers.small_pipeline import (
+    Template,
+    allow,
+    arn,
+    details,
+    grant,
+    put,
+    with_function,
+    with_rule,
+    without_the_grant,
+)
 
 PROD = "arn:aws:iam::333333333333:role/deployer"
-
-
-def details(template: Template) -> list[str]:
-    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
 
 
 def an_alarm_of_a_metric() -> Template:

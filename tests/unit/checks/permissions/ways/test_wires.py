@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from helpers.small_pipeline import Template, action, allow, arn, deployment, grant, put, with_function
-from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.rule import Template as Loaded
+from helpers.small_pipeline import Template, action, allow, arn, deployment, details, grant, put, with_function
 
 Resource = tuple[str, dict[str, Any]]
 
@@ -308,10 +306,6 @@ NO_WAYS |= {
         Other=("AWS::IAM::Role", {}), Told=("AWS::Chatbot::SlackChannelConfiguration", {"IamRoleArn": arn("Other")})
     ),
 }
-
-
-def details(template: Template) -> list[str]:
-    return [finding.detail for finding in production_out_of_reach(Loaded(template["Resources"]))]
 
 
 def test_whatever_passes_something_on_to_a_role_of_productions_is_a_way() -> None:

@@ -15,6 +15,26 @@ CACHE = {"Type": "S3", "Location": {"Fn::Join": ["/", [{"Ref": "Reports"}, "cach
 INCLUDED = {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "s3://reports/part.yml"}}}
 
 
+CLUSTER: Resource = ("AWS::EKS::Cluster", {})
+SCRIPT: Resource = (
+    "AWS::SSM::Association",
+    {
+        "Name": "AWS-RunRemoteScript",
+        "Parameters": {"sourceInfo": ['{"path": "https://s3.amazonaws.com/reports/x.sh"}']},
+    },
+)
+
+
+def pods(cluster: str) -> Resource:
+    return "AWS::EKS::PodIdentityAssociation", {"ClusterName": {"Ref": cluster}, "RoleArn": arn("Role")}
+
+
+def cluster(principal: str) -> dict[str, Resource]:
+    """A cluster that lets a role in, and pods that have the other role."""
+    entry: Resource = ("AWS::EKS::AccessEntry", {"ClusterName": {"Ref": "Cluster"}, "PrincipalArn": arn(principal)})
+    return {"Cluster": CLUSTER, "Entry": entry, "Pods": pods("Cluster")}
+
+
 def template(**resources: Resource) -> Template:
     """Resources beside the function; the tests may write to the bucket of reports."""
     found = with_function()
@@ -83,6 +103,38 @@ WAYS = {
             },
         )
     ),
+    "a script that runs on a machine": template(
+        Profile=("AWS::IAM::InstanceProfile", {"Roles": [{"Ref": "Role"}]}),
+        Machine=("AWS::EC2::Instance", {"IamInstanceProfile": {"Ref": "Profile"}}),
+        Runs=SCRIPT,
+    ),
+    "a script that runs on a group of machines": template(
+        Profile=("AWS::IAM::InstanceProfile", {"Roles": [{"Ref": "Role"}]}),
+        Machines=("AWS::EC2::LaunchTemplate", {"LaunchTemplateData": {"IamInstanceProfile": {"Arn": arn("Profile")}}}),
+        Runs=SCRIPT,
+    ),
+    "a stack that follows a branch": template(
+        Follows=("AWS::CodeConnections::SyncConfiguration", {"Branch": "any", "RoleArn": arn("Role")})
+    ),
+    "pods of a cluster that lets the tests in": template(**cluster("TestRole")),
+    "a product that the tests may have made": template(
+        Offers=("AWS::ServiceCatalog::Portfolio", {}),
+        Lets=(
+            "AWS::ServiceCatalog::PortfolioPrincipalAssociation",
+            {"PortfolioId": {"Ref": "Offers"}, "PrincipalARN": arn("TestRole")},
+        ),
+        By=("AWS::ServiceCatalog::LaunchRoleConstraint", {"PortfolioId": {"Ref": "Offers"}, "RoleArn": arn("Role")}),
+    ),
+    "objects that the tests are granted": template(
+        Where=("AWS::S3::AccessGrantsLocation", {"IamRoleArn": arn("Role"), "LocationScope": "s3://x/*"}),
+        Granted=(
+            "AWS::S3::AccessGrant",
+            {
+                "AccessGrantsLocationId": {"Fn::GetAtt": ["Where", "AccessGrantsLocationId"]},
+                "Grantee": {"GranteeType": "IAM", "GranteeIdentifier": arn("TestRole")},
+            },
+        ),
+    ),
     "a definition of what happens": template(
         Other=(
             "AWS::StepFunctions::StateMachine",
@@ -91,6 +143,18 @@ WAYS = {
     ),
 }
 NO_WAYS = {
+    "pods of a cluster that lets others in": template(**cluster("Weak"), Weak=("AWS::IAM::Role", {})),
+    "pods of another cluster": template(**{**cluster("TestRole"), "Pods": pods("Others"), "Others": CLUSTER}),
+    "a script of somebody else's on a machine": template(
+        Profile=("AWS::IAM::InstanceProfile", {"Roles": [{"Ref": "Role"}]}),
+        Machine=("AWS::EC2::Instance", {"IamInstanceProfile": {"Ref": "Profile"}}),
+        Runs=(
+            "AWS::SSM::Association",
+            {"Name": "AWS-RunRemoteScript", "Parameters": {"sourceInfo": ["s3://others/x"]}},
+        ),
+    ),
+    "a script on a machine that may do nothing": template(Machine=("AWS::EC2::Instance", {}), Runs=SCRIPT),
+    "a connection": template(Connection=("AWS::CodeConnections::Connection", {"ConnectionName": "x"})),
     "a service that names nothing": template(Other=("AWS::New::Thing", {"Name": "x"})),
     "a service with a weaker role": template(
         Weak=("AWS::IAM::Role", {}), Other=("AWS::New::Thing", {"RoleArn": arn("Weak")})
