@@ -12,21 +12,39 @@ def stack(**container: Any) -> PlayedStack:
     parameter = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/aws/service/regions/eu-north-1/longName"}
     task = {"ContainerDefinitions": [{"Name": "app", "Image": "app:1", **container}, {"Name": "log", "Image": "log:1"}]}
     resources = {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}
-    template = {"Parameters": {"Place": parameter}, "Resources": resources}
+    conditions = {"Near": {"Fn::Equals": [LOOKED_UP, "Kiruna"]}}
+    template = {"Parameters": {"Place": parameter}, "Conditions": conditions, "Resources": resources}
     return PlayedStack("shop", template, exports={}, revisions={"Task": "Task:1"})
+
+
+DYNAMIC = {"Fn::Join": ["", ["{{resolve:secretsmanager:", {"Ref": "AWS::Region"}, ":SecretString:password::}}"]]}
 
 
 @pytest.mark.parametrize(
     ("value", "given"),
-    [(LOOKED_UP, "made-up"), ({"Fn::Join": ["", ["in ", LOOKED_UP]]}, "in made-up"), ("Kiruna", "Kiruna")],
+    [
+        (LOOKED_UP, "made-up"),
+        ({"Fn::Join": ["", ["in ", LOOKED_UP]]}, "in made-up"),
+        ("{{resolve:ssm:/shop/level:3}}", "made-up"),
+        (DYNAMIC, "made-up"),
+        ("Kiruna", "Kiruna"),
+    ],
 )
 def test_a_variable_has_a_made_up_value_for_what_cloudformation_looks_up(value: Any, given: str) -> None:
     played = stack(Environment=[{"Name": "PLACE", "Value": value}])
     app, log = played.properties("Task")["ContainerDefinitions"]
     assert (app["Environment"], log["Name"]) == ([{"Name": "PLACE", "Value": given}], "log")
-    assert played.made_up == ({"Place"} if "made-up" in given else set())
+    assert played.makes_up is ("made-up" in given)
 
 
-def test_nothing_else_of_a_task_is_made_up() -> None:
-    with pytest.raises(UnresolvableError, match="its value is in Systems Manager"):
-        stack(Image=LOOKED_UP).properties("Task")
+@pytest.mark.parametrize(
+    "value",
+    [
+        LOOKED_UP,
+        {"Fn::Select": [0, {"Fn::Split": [":", LOOKED_UP]}]},
+        {"Fn::If": ["Near", "b", "c"]},
+    ],
+)
+def test_nothing_else_of_a_task_is_made_up(value: Any) -> None:
+    with pytest.raises(UnresolvableError, match="only CloudFormation can look"):
+        stack(Image=value).properties("Task")
