@@ -29,7 +29,7 @@ _RULES: Mapping[str, Callable[[web.BaseRequest], bool]] = {
 }
 
 
-class Firewall:
+class RequestFilter:
     """What refuses requests to a load balancer.
 
     Attributes:

@@ -12,7 +12,7 @@ from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, bound, open_client, port_of, probe
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
-from nova_infra.rehearsal.load_balancer.firewall import Firewall
+from nova_infra.rehearsal.load_balancer.firewall import RequestFilter
 from nova_infra.rehearsal.load_balancer.headers import PublicName
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.routing import (
@@ -70,7 +70,7 @@ class LoadBalancer:
         self._idle_timeout = idle_timeout
         self._silence = Silence()
         self.rules: list[RoutingRule] = []
-        self.firewall = Firewall()
+        self.firewall = RequestFilter()
         self.port = 0
         self.sent_to: dict[str, str] = {}
         self.full_name = full_name
