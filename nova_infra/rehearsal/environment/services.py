@@ -146,7 +146,7 @@ class Services:
         }
 
     def note_uptimes(self) -> None:
-        """Note how long the oldest task of the candidate has run."""
+        """Note how long the oldest task of the candidate has run, and what was refused before any task got it."""
         released = {each.new for each in self._record.deployments if not each.baseline}
         uptimes = [
             entry.task.uptime
@@ -155,6 +155,7 @@ class Services:
             if entry.task.running and entry.task.definition.revision in released
         ]
         self._record.lived = max([self._record.lived, *uptimes])
+        self._record.refused[self._environment] = self._balancers.refused()
 
     async def stop(self) -> None:
         """Stop the tasks of every service."""

@@ -41,3 +41,11 @@ def test_they_come_back_within_a_compressed_minute(
     assert all(each["VisibilityTimeout"] == 1 and each["QueueUrl"].endswith("/mail") for each in asked)
     assert stand_ins.abandoned == ({"a"} if calls else set())
     assert stand_ins.ended["mail"] == (1 if calls else 0)
+
+
+def test_a_server_that_has_ended_first_keeps_no_task_from_ending() -> None:
+    """Ctrl-C ends both, in any order."""
+    asked = StandInAws(SERVER).attempt(
+        "sqs", "change_message_visibility", QueueUrl=f"{SERVER}/1/mail", ReceiptHandle="a1", VisibilityTimeout=1
+    )
+    assert asked is False
