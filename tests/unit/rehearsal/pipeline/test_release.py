@@ -109,6 +109,22 @@ def test_an_app_without_a_pipeline_is_one_stage_in_the_order_of_its_stacks(tmp_p
         Release("any", Assembly(tmp_path), tmp_path).pipeline()
 
 
+@pytest.mark.parametrize(("provider", "stages"), [("CodeDeployToECS", ["Deploy"]), ("CloudFormation", ["Out"])])
+def test_a_pipeline_that_deploys_no_stack_is_not_how_an_app_is_delivered(
+    provider: str, stages: list[str], tmp_path: Path
+) -> None:
+    kind = {"Category": "Deploy", "Owner": "AWS", "Provider": provider, "Version": "1"}
+    how = {"ActionMode": "CREATE_UPDATE", "StackName": "web", "TemplatePath": "Built::any.json"}
+    action = {"Name": "Deploy", "RunOrder": 1, "ActionTypeId": kind, "Configuration": how}
+    pipeline = {"Name": "own", "Stages": [{"Name": "Out", "Actions": [action]}]}
+    resources = {"Own": {"Type": "AWS::CodePipeline::Pipeline", "Properties": pipeline}}
+    artifacts = {"web": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "any.json"}}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
+    (tmp_path / "any.json").write_text(json.dumps({"Resources": resources}))
+    found = Release("any", Assembly(tmp_path), tmp_path, app="cdk.out").pipeline()
+    assert [stage.name for stage in found.stages] == stages
+
+
 def test_many_stacks_that_depend_on_all_before_them_are_put_in_order_at_once() -> None:
     names = [f"stack-{number}" for number in range(60)]
     stacks = [
