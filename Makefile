@@ -58,7 +58,7 @@ test: setup ## Run what needs no deployment: lint, types, unit tests, the servic
 
 test-all: setup ## The same with all cases; only the remaining ones if the others have passed for this tree
 	@if [ -e "$(BUT_FOR_TAIL)" ]; then CASES='$(TAIL)' python scripts/parts.py $(UNIT_PARTS) unit-services $(FURTHER_PARTS); \
-		else CASES= python scripts/parts.py $(filter-out types,$(PARTS)) $(FURTHER_PARTS); fi
+		else CASES= python scripts/parts.py $(FURTHER_PARTS) $(filter-out types,$(PARTS)); fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
 test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
@@ -113,7 +113,9 @@ WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehear
 RULES = tests/unit/checks tests/unit/config
 OPERATIONS = tests/unit/operations tests/unit/cli tests/unit/images tests/unit/deployed
 # The longest first, so that none is left alone at the end: of all cases, the rules' take twice as long as any others.
-PARTS = unit-synthesis unit-rules unit-rehearsal unit-operations unit-others unit-services lint types
+# Where mypy has read nothing before, it takes as long as they do.
+LAST := $(and $(wildcard .mypy_cache),types)
+PARTS = unit-synthesis $(if $(LAST),,types) unit-rules unit-rehearsal unit-operations unit-others unit-services lint $(LAST)
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides.
 FURTHER_PARTS = types-tests insecure

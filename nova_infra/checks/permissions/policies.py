@@ -113,10 +113,8 @@ def _resources(template: Template, size_of: Size = policy_size) -> Iterator[Find
     return _each(template, size_of, _OF_RESOURCES)
 
 
-def too_large(resources: Mapping[str, Mapping[str, Any]], size_of: Size) -> Iterator[Finding]:
-    """Every policy among some resources that is larger than AWS takes."""
-    kinds = ("AWS::IAM::", *_OF_RESOURCES)
-    template = Template({name: each for name, each in resources.items() if str(each.get("Type")).startswith(kinds)})
+def too_large(template: Template, size_of: Size) -> Iterator[Finding]:
+    """Every policy of a template that is larger than AWS takes."""
     for check in (_inline, _managed, _trust, _resources):
         yield from check(template, size_of)
 

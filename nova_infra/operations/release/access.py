@@ -6,14 +6,15 @@ from nova_infra.checks.permissions.access.reading import Production
 from nova_infra.checks.rule import Template
 from nova_infra.checks.stages import Promotion, stage_of
 from nova_infra.config import Config
-from nova_infra.names import REGISTRY_ENVIRONMENT, repository_name
+from nova_infra.names import REGISTRY_ENVIRONMENT, partition_of, repository_name
 
 
 def access_page(config: Config, assembly: Assembly) -> str:
     """The page of an installation, as Markdown."""
     protected = [each for each in config.environments if each.approval]
-    place = f"{config.toolchain.region}:{config.toolchain.account}"
-    repositories = f"arn:aws:ecr:{place}:repository/{repository_name(config.platform.name, '*')}"
+    region = config.toolchain.region
+    place = f"{partition_of(region)}:ecr:{region}:{config.toolchain.account}"
+    repositories = f"arn:{place}:repository/{repository_name(config.platform.name, '*')}"
     promotion = Promotion(
         config.toolchain.account, tuple((each.stage, each.account, each.approval) for each in config.environments)
     )

@@ -21,6 +21,17 @@ def _named(argument: Any) -> tuple[str, ...]:
     return () if name.startswith("AWS::") else (name,)
 
 
+def _known(value: Any) -> Any:
+    """A value, unless CloudFormation looks it up.
+
+    Raises:
+        ValueError: It does.
+    """
+    if "{{resolve:" in str(value):
+        raise ValueError("only CloudFormation can look it up")
+    return value
+
+
 class Resolver:
     """Replaces intrinsic functions by values.
 
@@ -99,14 +110,14 @@ class Resolver:
             case "Fn::Select":
                 return resolved(argument[1])[int(resolved(argument[0]))]
             case "Fn::Split":
-                return resolved(argument[1]).split(argument[0])
+                return _known(resolved(argument[1])).split(argument[0])
             case "Fn::FindInMap":
                 mapping, key, inner = resolved()
                 return self._mappings[mapping][key][inner]
             case "Fn::If":
                 return resolved(argument[1] if resolved(self._conditions[argument[0]]) else argument[2])
             case "Fn::Equals":
-                left, right = resolved()
+                left, right = map(_known, resolved())
                 return left == right
             case "Fn::Not":
                 return not resolved()[0]

@@ -1,10 +1,12 @@
 """A stack: a template with every reference replaced by a value."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.assembly import Template
 from nova_infra.names import domain_of, partition_of
+from nova_infra.operations.changes.certain import tables
 from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import (
     STOOD_IN_FOR,
@@ -17,6 +19,8 @@ from nova_infra.rehearsal.cloudformation.physical import (
 )
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
+_LOOKED_UP = re.compile(r"\{\{resolve:[^}]*\}\}")
+_REPOSITORY = "AWS::ECR::Repository"
 _PSEUDO_PARAMETERS = {"AWS::Partition": partition_of, "AWS::URLSuffix": domain_of}
 
 # Where a resource's Ref is the name that the template gives it. Any other Ref is "<stack>/<logical id>".
@@ -44,7 +48,7 @@ class PlayedStack:
 
     Attributes:
         revisions: Logical id of a task definition to ``key:number``, by which it is referred to.
-        made_up: Parameters that CloudFormation looks up, and that a container's variable has a made-up value for.
+        makes_up: Whether a container's variable has a made-up value for what CloudFormation looks up.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class PlayedStack:
         self.revisions = revisions
         self.template = template
         self.home = home or Home()
-        self.made_up: set[str] = set()
+        self.makes_up = False
         self._properties: dict[str, Any] = {}
         self._resolver = Resolver(
             ref=self._ref,
@@ -89,10 +93,9 @@ class PlayedStack:
         """A resource's properties, resolved."""
         if logical_id not in self._properties:
             resource, where = self.template["Resources"][logical_id], f"{self.name}.{logical_id}"
-            given = resource.get("Properties", {})
+            resolved = self._resolver.resolve(resource.get("Properties", {}), where=where)
             if resource["Type"] == "AWS::ECS::TaskDefinition":
-                given = self._with_made_up_variables(given)
-            resolved = self._resolver.resolve(given, where=where)
+                self._make_up_variables(resolved)
             check_properties(resource["Type"], resolved, where)
             if key := _GENERATED.get(resource["Type"]):
                 resolved.setdefault(key, f"{self.name}-{logical_id}")
@@ -100,31 +103,13 @@ class PlayedStack:
         properties: dict[str, Any] = self._properties[logical_id]
         return properties
 
-    def _with_made_up_variables(self, task: Mapping[str, Any]) -> dict[str, Any]:
-        """A task definition whose containers' variables have made-up values for what CloudFormation looks up."""
-
-        def made_up(value: Any) -> Any:
-            if isinstance(value, list):
-                return [made_up(each) for each in value]
-            if not isinstance(value, Mapping):
-                return value
-            name = value.get("Ref")
-            if isinstance(name, str) and self._is_looked_up(name):
-                self.made_up.add(name)
-                return "made-up"
-            return {key: made_up(each) for key, each in value.items()}
-
-        containers = task.get("ContainerDefinitions", [])
-        changed = [
-            {**each, "Environment": made_up(each["Environment"])}
-            if isinstance(each, Mapping) and "Environment" in each
-            else each
-            for each in (containers if isinstance(containers, list) else [])
-        ]
-        return {**task, "ContainerDefinitions": changed or containers}
-
-    def _is_looked_up(self, parameter: str) -> bool:
-        return str(self.template.get("Parameters", {}).get(parameter, {}).get("Type")).startswith("AWS::SSM::")
+    def _make_up_variables(self, task: Mapping[str, Any]) -> None:
+        """Give containers' variables made-up values for what CloudFormation looks up."""
+        containers = tables(task.get("ContainerDefinitions"))
+        for variable in (each for container in containers for each in tables(container.get("Environment"))):
+            if isinstance(variable, dict) and _LOOKED_UP.search(str(variable.get("Value"))):
+                self.makes_up = True
+                variable["Value"] = _LOOKED_UP.sub("made-up", variable["Value"])
 
     def required(self, logical_id: str, *names: str) -> dict[str, Any]:
         """A resource's properties, resolved, once those that the rehearsal needs are known to be present."""
@@ -189,8 +174,8 @@ class PlayedStack:
         if name in ("AWS::AccountId", "AWS::Region"):
             return self.home.account if name == "AWS::AccountId" else self.home.region
         if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
-            if self._is_looked_up(name):
-                raise ValueError("its value is in Systems Manager")
+            if str(parameter.get("Type")).startswith("AWS::SSM::"):
+                return f"{{{{resolve:ssm:{parameter.get('Default')}}}}}"
             return parameter["Default"]
         resource_type = self.template["Resources"][name]["Type"]
         if resource_type == "AWS::ECS::TaskDefinition":
@@ -199,6 +184,9 @@ class PlayedStack:
             return self.properties(name)[key]
         if resource_type in STOOD_IN_FOR:
             return reference(resource_type, self.physical_name(name), self.home)
+        if resource_type == _REPOSITORY:
+            given = self.properties(name).get("RepositoryName")
+            return str(given or re.sub(r"[^a-z0-9-]", "-", f"{self.name}-{name}".lower()))
         if resource_type == "AWS::ElasticLoadBalancingV2::Listener":
             # Its load balancer's metrics may be found by parts of it, as CDK does.
             return f"{self.name}:listener/{full_name_of(str(self.properties(name)['LoadBalancerArn']))}/{name}"
@@ -217,4 +205,7 @@ class PlayedStack:
         if resource_type in STOOD_IN_FOR:
             name = self.physical_name(logical_id)
             return attribute(resource_type, name, wanted, self.properties(logical_id), self.home)
+        if resource_type == _REPOSITORY and wanted == "Arn":  # whose parts make an image's name
+            where = f"{partition_of(self.home.region)}:ecr:{self.home.region}:{self.home.account}"
+            return f"arn:{where}:repository/{self._ref(logical_id)}"
         return f"{self._ref(logical_id)}.{wanted}"

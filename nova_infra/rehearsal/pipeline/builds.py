@@ -16,6 +16,7 @@ from nova_infra.synthesis import not_looked_up
 
 _MOST = 3
 _LONGEST = 400
+_MOST_BYTES_OF_A_NAME = 200
 _AWS = re.compile(r"(?:^|[;&|(`{\n])\s*(?:sudo\s+)?aws\s+(?!--version|help|configure)", re.MULTILINE)
 _OF_MAKE = re.compile(r"make(\[\d+\])?: ")
 _OF_AN_IMAGE = re.compile(r"([a-z0-9][\w./-]*:[0-9a-f]{12})[0-9a-f]{52}: ")
@@ -135,6 +136,11 @@ def led_here(
             if scheme == "http":
                 led[name] = local.removeprefix("http://")
     return told, led
+
+
+def log_name(action: str) -> str:
+    """What the log of an action is called: a step's name may be of any length, and have slashes."""
+    return f"{action.replace('/', '-').encode()[:_MOST_BYTES_OF_A_NAME].decode(errors='ignore')}.log"
 
 
 def read_log(log: Path) -> str:

@@ -29,6 +29,7 @@ from nova_infra.rehearsal.pipeline.builds import (
     asks_aws,
     led_here,
     left_to_suite,
+    log_name,
     manifest_of,
     read_log,
     run_build_command,
@@ -297,7 +298,7 @@ class Player:
             environment[REHEARSAL_VARIABLE] = f"{self._release_tools.url}/{release}"
             # Alarms go back within simulated minutes, which last longer while nothing here waits for them.
             environment["VERIFY_WAIT"] = str(_VERIFY_MINUTES * longest(self.seconds_per_minute))
-        log = self.logs / f"{stage.name}.{action.name}.log"
+        log = self.logs / log_name(f"{stage.name}.{action.name}")
         log.unlink(missing_ok=True)
         place = self.tools or self.candidate.sources
         written = manifest_of(place / action.leaves)

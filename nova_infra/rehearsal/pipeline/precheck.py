@@ -29,7 +29,7 @@ _SPOT = "Spot and its interruptions"
 _UNSTARTED = "tasks that events start"
 _STICKY = "sticky sessions (the rehearsal's users keep no cookies)"
 _SHARED = "what file systems of EFS hold, and who owns it (they begin empty here)"
-_LOOKED_UP = "variables whose values CloudFormation looks up in Systems Manager (they are made up here)"
+_LOOKED_UP = "the values of variables that CloudFormation looks up (they are made up here)"
 _FURTHER_GROUPS = "requests through further target groups of a service to another port, or where its traffic shifts"
 _HEALTH_PORT = "the answers to health checks on a port of their own (a task counts as healthy here if it listens there)"
 _ELB = "AWS::ElasticLoadBalancingV2"
@@ -304,7 +304,7 @@ def _areas(stack: PlayedStack) -> set[str]:
         found.add(_SHARED)
     for resource_type, shape in PLAYED.items():
         found |= {area for given in properties_of(resource_type) for area in areas_of(given, shape)}
-    if stack.made_up:
+    if stack.makes_up:
         found.add(_LOOKED_UP)
     for service in (read_service(stack, each) for each in stack.resources("AWS::ECS::Service")):
         if len(service.properties.get("LoadBalancers", ())) > 1 + len(service.further):

@@ -82,14 +82,15 @@ class _Wrong:
 
 
 def _wrong(record: Record) -> _Wrong | None:
+    besides = "".join(f". Besides, {clause}" for clause in record.granted)
     if unnoticed := what_users_meet(record):
-        clause = f"nothing stops what is wrong: {', and '.join(unnoticed)}"
+        clause = f"nothing stops what is wrong: {', and '.join(unnoticed)}{besides}"
         return _Wrong("your users would notice its faults", clause, _fix(record))
     if record.lost:
-        clause = f"{', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes"
+        clause = f"{', and '.join(record.lost)}. Bakes were over by then; in AWS they last minutes{besides}"
         return _Wrong("its tasks do not stay up", clause, _to_last(record))
     if fired := _of_each(record, would_have_ended):
-        return _Wrong("an alarm would have stopped it", ", and ".join(fired), _fix(record))
+        return _Wrong("an alarm would have stopped it", f"{', and '.join(fired)}{besides}", _fix(record))
     unknown = _of_each(record, partial(untested, record))
     if not record.runs_tasks:
         unknown.append("nothing was played: it deploys no service, worker or job that the rehearsal knows")
@@ -165,7 +166,9 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     # A deployment's note begins with its service's name, and so does its stack's in most cases.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
-    besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
+    filtered = record.refused.get(stage.name)
+    denied = _denied(record) + (f" The firewall of {stage.name} refused {listed(filtered)}." if filtered else "")
+    besides = f"{_cause(record, stage, action)}{denied}{taken_back}{_what_serves(record, stage)}"
     # It may be the cause, and then only here.
     besides += "".join(f" Besides, {clause}." for clause in record.granted)
     return Verdict(

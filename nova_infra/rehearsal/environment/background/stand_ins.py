@@ -34,7 +34,7 @@ class StandIns:
 
     Attributes:
         abandoned: The messages that a task had in its hands as it ended.
-        ended: Queue to how many tasks have ended with messages of it in their hands.
+        ended: Queue to how many tasks have ended by themselves with messages of it in their hands.
     """
 
     def __init__(
@@ -169,7 +169,6 @@ class StandIns:
 
     async def send(self, queue: str, bodies: list[str]) -> list[str]:
         """Put messages into a queue, by its name; return their ids."""
-        assert self._aws is not None, "it has a queue"
         sent = []
         for body in bodies:
             group = {}
@@ -177,24 +176,21 @@ class StandIns:
                 # A group for each text: senders have many, and one message that nobody handles holds up its own alone.
                 own = hashlib.sha256(body.encode()).hexdigest()
                 group = {"MessageGroupId": own, "MessageDeduplicationId": uuid.uuid4().hex}
-            url = self._queue_url(queue)
-            answer = await asyncio.to_thread(
-                self._aws.call, "sqs", "send_message", QueueUrl=url, MessageBody=body, **group
-            )
-            sent.append(str(answer["MessageId"]))
+            sent.append(str((await self._ask("send_message", queue, MessageBody=body, **group))["MessageId"]))
         return sent
 
     def kept(self, queue: str) -> dict[str, int]:
         """Message to how often it was received, of those of a queue that went through the proxy and are not deleted."""
         return self._receipts.kept(queue)
 
-    async def give_back(self, address: str) -> None:
+    async def give_back(self, address: str, *, alone: bool) -> None:
         """Hide the messages in the hands of a task that has ended no longer than a compressed minute would.
 
         In AWS they come back as late as those that somebody works on. Here only work takes real time.
 
         Args:
             address: The task's own; processes of this machine share one, so nobody knows which of them has what.
+            alone: Whether it has ended by itself; a deployment stops many, and nobody waits for them.
         """
         if self._pace.is_real or self._aws is None or address.startswith("127."):
             return
@@ -207,24 +203,19 @@ class StandIns:
             change = "change_message_visibility"  # refused for one that has come back meanwhile
             if await asyncio.to_thread(self._aws.attempt, "sqs", change, **where, VisibilityTimeout=seconds):
                 self.abandoned.add(message)
-        self.ended.update({queue for queue, _ in held.values()})
+        self.ended.update({queue for queue, _ in held.values()} if alone else ())
 
     async def hide(self, queue: str, seconds: float) -> None:
         """Set a queue's least visibility timeout, in seconds of this machine."""
-        assert self._aws is not None, "it has a queue"
-        attributes = {"VisibilityTimeout": str(max(1, math.ceil(seconds)))}
-        await asyncio.to_thread(
-            self._aws.call, "sqs", "set_queue_attributes", QueueUrl=self._queue_url(queue), Attributes=attributes
+        await self._ask(
+            "set_queue_attributes", queue, Attributes={"VisibilityTimeout": str(max(1, math.ceil(seconds)))}
         )
 
     async def waiting(self, queue: str) -> tuple[int, int]:
         """How many messages of a queue are waiting, and how many were received and not deleted."""
-        assert self._aws is not None, "it has a queue"
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = await asyncio.to_thread(
-            self._aws.call, "sqs", "get_queue_attributes", QueueUrl=self._queue_url(queue), AttributeNames=names
-        )
-        return int(answer["Attributes"][names[0]]), int(answer["Attributes"][names[1]])
+        found = (await self._ask("get_queue_attributes", queue, AttributeNames=names))["Attributes"]
+        return int(found[names[0]]), int(found[names[1]])
 
     async def stop(self) -> None:
         """Stop the server. Safe to call twice."""
@@ -235,6 +226,10 @@ class StandIns:
         """For how many seconds a queue lets a task wait for messages that does not say."""
         resource = self._resources.get((QUEUE, queue))
         return int(resource.properties.get("ReceiveMessageWaitTimeSeconds", 0)) if resource is not None else 0
+
+    async def _ask(self, operation: str, queue: str, **parameters: Any) -> dict[str, Any]:
+        assert self._aws is not None, "it has a queue"
+        return await asyncio.to_thread(self._aws.call, "sqs", operation, QueueUrl=self._queue_url(queue), **parameters)
 
     def _queue_url(self, queue: str) -> str:
         return f"{self._url}/{self._account}/{queue}"

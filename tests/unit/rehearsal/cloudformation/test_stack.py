@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 
 LOOKED_UP = {"Ref": "Place"}
@@ -12,21 +13,57 @@ def stack(**container: Any) -> PlayedStack:
     parameter = {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/aws/service/regions/eu-north-1/longName"}
     task = {"ContainerDefinitions": [{"Name": "app", "Image": "app:1", **container}, {"Name": "log", "Image": "log:1"}]}
     resources = {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}
-    template = {"Parameters": {"Place": parameter}, "Resources": resources}
+    conditions = {"Near": {"Fn::Equals": [LOOKED_UP, "Kiruna"]}}
+    template = {"Parameters": {"Place": parameter}, "Conditions": conditions, "Resources": resources}
     return PlayedStack("shop", template, exports={}, revisions={"Task": "Task:1"})
+
+
+DYNAMIC = {"Fn::Join": ["", ["{{resolve:secretsmanager:", {"Ref": "AWS::Region"}, ":SecretString:password::}}"]]}
 
 
 @pytest.mark.parametrize(
     ("value", "given"),
-    [(LOOKED_UP, "made-up"), ({"Fn::Join": ["", ["in ", LOOKED_UP]]}, "in made-up"), ("Kiruna", "Kiruna")],
+    [
+        (LOOKED_UP, "made-up"),
+        ({"Fn::Join": ["", ["in ", LOOKED_UP]]}, "in made-up"),
+        ("{{resolve:ssm:/shop/level:3}}", "made-up"),
+        (DYNAMIC, "made-up"),
+        ("Kiruna", "Kiruna"),
+    ],
 )
 def test_a_variable_has_a_made_up_value_for_what_cloudformation_looks_up(value: Any, given: str) -> None:
     played = stack(Environment=[{"Name": "PLACE", "Value": value}])
     app, log = played.properties("Task")["ContainerDefinitions"]
     assert (app["Environment"], log["Name"]) == ([{"Name": "PLACE", "Value": given}], "log")
-    assert played.made_up == ({"Place"} if "made-up" in given else set())
+    assert played.makes_up is ("made-up" in given)
 
 
-def test_nothing_else_of_a_task_is_made_up() -> None:
-    with pytest.raises(UnresolvableError, match="its value is in Systems Manager"):
-        stack(Image=LOOKED_UP).properties("Task")
+@pytest.mark.parametrize(
+    "value",
+    [
+        LOOKED_UP,
+        {"Fn::Select": [0, {"Fn::Split": [":", LOOKED_UP]}]},
+        {"Fn::If": ["Near", "b", "c"]},
+    ],
+)
+def test_nothing_else_of_a_task_is_made_up(value: Any) -> None:
+    with pytest.raises(UnresolvableError, match="only CloudFormation can look"):
+        stack(Image=value).properties("Task")
+
+
+@pytest.mark.parametrize(("given", "name"), [({}, "images-myrepo"), ({"RepositoryName": "acme/shop"}, "acme/shop")])
+def test_an_image_is_named_by_the_arn_of_another_stacks_repository(given: dict[str, str], name: str) -> None:
+    outputs = {
+        "Arn": {"Value": {"Fn::GetAtt": ["MyRepo", "Arn"]}, "Export": {"Name": "arn"}},
+        "Name": {"Value": {"Ref": "MyRepo"}, "Export": {"Name": "name"}},
+    }
+    template = {"Resources": {"MyRepo": {"Type": "AWS::ECR::Repository", "Properties": given}}, "Outputs": outputs}
+    home = Home("111122223333", "eu-north-1")
+    exports = PlayedStack("images", template, exports={}, revisions={}, home=home).exports()
+    parts = {"Fn::Split": [":", {"Fn::ImportValue": "arn"}]}
+    host = [{"Fn::Select": [4, parts]}, ".dkr.ecr.", {"Fn::Select": [3, parts]}, ".amazonaws.com/"]
+    image = {"Fn::Join": ["", [*host, {"Fn::ImportValue": "name"}, ":1"]]}
+    task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{"Name": "a", "Image": image}]}}
+    web = PlayedStack("web", {"Resources": {"Task": task}}, exports=exports, revisions={"Task": "Task:1"}, home=home)
+    [container] = web.properties("Task")["ContainerDefinitions"]
+    assert container["Image"] == f"111122223333.dkr.ecr.eu-north-1.amazonaws.com/{name}:1"

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import BuildAction, Stage
-from nova_infra.rehearsal.pipeline.builds import asks_aws, led_here, manifest_of, why_it_failed, why_no_artifact
+from nova_infra.rehearsal.pipeline.builds import (
+    asks_aws,
+    led_here,
+    log_name,
+    manifest_of,
+    why_it_failed,
+    why_no_artifact,
+)
 from nova_infra.rehearsal.pipeline.simulated import simulated
 
 TAG = "8c70a0725ba0" + "4" * 52
@@ -99,3 +106,9 @@ def test_a_name_that_answers_https_alone_answers_nothing_else_here() -> None:
         ["curl http://$HOST", "curl https://$HOST"], {"HOST": "a.test"}, lambda t: t.replace("https://a.test", "u")
     )
     assert led == (["curl http://$HOST", "curl u"], {"HOST": "a.test"})
+
+
+@pytest.mark.parametrize("name", ["Dev.deploy / build: Push", "Dev.a: " + 300 * "x", "Dev.a: " + 100 * "試"])
+def test_the_log_of_an_action_of_any_name_can_be_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / log_name(name)).write_text("done")
+    assert [each.name[:5] for each in tmp_path.iterdir()] == [name[:5]]

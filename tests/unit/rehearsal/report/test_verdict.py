@@ -108,6 +108,12 @@ def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed:
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
 
 
+def test_a_release_that_is_stopped_says_what_the_firewall_refused_there(rehearsed: Make) -> None:
+    record = rehearsed(2, bad=1)
+    record.refused = {"Dev": ["3 requests (SizeRestrictions_BODY)"], "Prod": ["1 request (NoUserAgent_HEADER)"]}
+    assert "traffic. The firewall of Prod refused 1 request (NoUserAgent_HEADER). In Prod now" in verdict(record).why
+
+
 @pytest.mark.parametrize(
     ("action", "why", "next_step"),
     [
@@ -283,3 +289,29 @@ def test_an_alarm_that_would_have_stopped_a_release_that_went_through_is_a_warni
     assert (said.passed, said.warns) == (True, True)
     assert said.headline == "Prod would take this release, but an alarm would have stopped it"
     assert f"{name} fired and would have ended the deployment" in said.why
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "your users would notice its faults",
+        "its tasks do not stay up",
+        "an alarm would have stopped it",
+        "not all of it was tested",
+    ],
+)
+def test_what_only_aws_knows_is_said_whatever_else_is_wrong(rehearsed: Make, wrong: str) -> None:
+    record = rehearsed()
+    deployment = record.deployments[-1]
+    record.granted = ["only AWS knows whether the secret shop/db exists, which DB comes from"]
+    match wrong:
+        case "your users would notice its faults":
+            record.unsafe = ["2 runs of report overlap"]
+        case "its tasks do not stay up":
+            record.lost = ["a task of gate:2 did not last"]
+        case "an alarm would have stopped it":
+            deployment.unlisted = ["memory"]
+            deployment.samples = [MinuteRecord(1, 10, {deployment.new: Requests(40)}, ["memory"])]
+    said = verdict(record)
+    assert said.headline == f"Prod would take this release, but {wrong}"
+    assert said.why.count("only AWS knows whether the secret shop/db exists, which DB comes from.") == 1

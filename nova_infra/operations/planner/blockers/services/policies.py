@@ -37,8 +37,9 @@ def refused_policies(step: Step) -> Iterator[Refusal]:
     for logical_id, resource in step.given.items():
         kind, properties = resource["Type"], table(resource.get("Properties"))
         yield from step.refuse_each(logical_id, _faults(kind, properties))
-    known = set(_too_large(step.before)) if step.before is not None else set()
-    for each in _too_large(step.after):
+    found = list(_too_large(step.after))
+    known = list(_too_large(step.before)) if found and step.before is not None else []
+    for each in found:
         if each not in known:
             where = f"{each.logical_id}.{each.location.removeprefix('Properties.')}"
             yield step.refuse(where, each.detail, "name resources or principals by a pattern, or divide it")
@@ -125,7 +126,7 @@ def _statement(place: str, statement: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _too_large(stack: StackTemplate) -> Iterator[Finding]:
     """The policies that are sure to be: what only CloudFormation knows counts as nothing."""
-    return too_large(stack.resources, lambda each: known_characters(each) if isinstance(each, Mapping) else 0)
+    return too_large(stack.judged, lambda each: known_characters(each) if isinstance(each, Mapping) else 0)
 
 
 def _key(properties: Mapping[str, Any]) -> Iterator[Fault]:
