@@ -20,6 +20,7 @@ from nova_infra.rehearsal.cloudformation.physical import (
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
 _LOOKED_UP = re.compile(r"\{\{resolve:[^}]*\}\}")
+_REPOSITORY = "AWS::ECR::Repository"
 _PSEUDO_PARAMETERS = {"AWS::Partition": partition_of, "AWS::URLSuffix": domain_of}
 
 # Where a resource's Ref is the name that the template gives it. Any other Ref is "<stack>/<logical id>".
@@ -183,6 +184,9 @@ class PlayedStack:
             return self.properties(name)[key]
         if resource_type in STOOD_IN_FOR:
             return reference(resource_type, self.physical_name(name), self.home)
+        if resource_type == _REPOSITORY:
+            given = self.properties(name).get("RepositoryName")
+            return str(given or re.sub(r"[^a-z0-9-]", "-", f"{self.name}-{name}".lower()))
         if resource_type == "AWS::ElasticLoadBalancingV2::Listener":
             # Its load balancer's metrics may be found by parts of it, as CDK does.
             return f"{self.name}:listener/{full_name_of(str(self.properties(name)['LoadBalancerArn']))}/{name}"
@@ -201,4 +205,7 @@ class PlayedStack:
         if resource_type in STOOD_IN_FOR:
             name = self.physical_name(logical_id)
             return attribute(resource_type, name, wanted, self.properties(logical_id), self.home)
+        if resource_type == _REPOSITORY and wanted == "Arn":  # whose parts make an image's name
+            where = f"{partition_of(self.home.region)}:ecr:{self.home.region}:{self.home.account}"
+            return f"arn:{where}:repository/{self._ref(logical_id)}"
         return f"{self._ref(logical_id)}.{wanted}"

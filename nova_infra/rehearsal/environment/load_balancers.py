@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
+from nova_infra.documents.text import counted
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
@@ -88,7 +90,7 @@ class LoadBalancers:
                 rules = read_firewall(stack.properties(acls[said["WebACLArn"]]))
                 for listener in self._listeners.values():
                     if listener.full_name == full_name_of(said["ResourceArn"]):
-                        listener.firewall = rules
+                        listener.firewall.rules = rules
 
     def remove(self, before: PlayedStack, after: PlayedStack) -> bool:
         """Remove the rules that a stack no longer has; return whether there were any."""
@@ -132,6 +134,11 @@ class LoadBalancers:
         raise UnresolvableError(
             f"{wanted.name}: no listener rule of this environment leads to it, so it would get no traffic: add one"
         )
+
+    def refused(self) -> list[str]:
+        """What the firewall has refused, a clause for each of its rules."""
+        counts = sum((listener.firewall.refused for listener in self._listeners.values()), Counter[str]())
+        return [f"{counted(count, 'request')} ({name})" for name, count in counts.most_common()]
 
     def groups_named(self, arns: Sequence[str]) -> list[TargetGroup]:
         """The target groups with some ARNs, as far as stacks of this environment have them."""

@@ -43,13 +43,13 @@ class Services:
         monitoring: Monitoring,
         balancers: LoadBalancers,
         steering: Functions,
-        gone: Callable[[Task], Awaitable[None]],
+        gone: Callable[[Task, bool], Awaitable[None]],
     ) -> None:
         """Create it; see :class:`nova_infra.rehearsal.environment.environment.PlayedEnvironment` for most of it.
 
         Args:
             running: Where the services are kept, which the load balancers read, too.
-            gone: Called with each task that has ended.
+            gone: Called with each task that has ended, and whether it has done so by itself.
         """
         self.running = running
         self._environment = environment
@@ -146,7 +146,7 @@ class Services:
         }
 
     def note_uptimes(self) -> None:
-        """Note how long the oldest task of the candidate has run."""
+        """Note how long the oldest task of the candidate has run, and what was refused before any task got it."""
         released = {each.new for each in self._record.deployments if not each.baseline}
         uptimes = [
             entry.task.uptime
@@ -155,6 +155,7 @@ class Services:
             if entry.task.running and entry.task.definition.revision in released
         ]
         self._record.lived = max([self._record.lived, *uptimes])
+        self._record.refused[self._environment] = self._balancers.refused()
 
     async def stop(self) -> None:
         """Stop the tasks of every service."""

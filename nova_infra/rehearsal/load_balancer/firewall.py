@@ -5,6 +5,7 @@ patterns that it gives as examples. What else the rules read in a request only A
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
@@ -28,9 +29,24 @@ _RULES: Mapping[str, Callable[[web.BaseRequest], bool]] = {
 }
 
 
-def refusing(rules: Collection[str], request: web.BaseRequest) -> str | None:
-    """Which of some rules refuses a request."""
-    return next((name for name in rules if _RULES[name](request)), None)
+class RequestFilter:
+    """What refuses requests to a load balancer.
+
+    Attributes:
+        rules: Names of the rules that refuse what they match.
+        refused: Rule to the requests that it has refused.
+    """
+
+    def __init__(self, rules: Collection[str] = ()) -> None:
+        self.rules = rules
+        self.refused: Counter[str] = Counter()
+
+    def refusing(self, request: web.BaseRequest) -> str | None:
+        """Which rule refuses a request, if any does."""
+        name = next((each for each in self.rules if _RULES[each](request)), None)
+        if name is not None:
+            self.refused[name] += 1
+        return name
 
 
 def read_firewall(acl: Mapping[str, Any]) -> frozenset[str]:

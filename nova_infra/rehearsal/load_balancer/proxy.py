@@ -12,7 +12,7 @@ from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
 from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, bound, open_client, port_of, probe
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
-from nova_infra.rehearsal.load_balancer.firewall import refusing
+from nova_infra.rehearsal.load_balancer.firewall import RequestFilter
 from nova_infra.rehearsal.load_balancer.headers import PublicName
 from nova_infra.rehearsal.load_balancer.interference import Interference
 from nova_infra.rehearsal.load_balancer.routing import (
@@ -44,7 +44,7 @@ class LoadBalancer:
         full_name: The ``LoadBalancer`` dimension of its metrics.
         protocol: ``HTTP`` or ``HTTPS``, spoken in plain text here, or ``TCP`` or ``TLS`` of a network load balancer.
         rules: Its rules, the default one included.
-        firewall: Names of the firewall's rules that refuse a request here.
+        firewall: What refuses requests before any rule leads them on.
         port: The port it listens on, once started.
         public_name: The name by which its users know it, but for those who ask for a rule's own host.
         sent_to: Number of a request of the synthetic load to the revision that got it.
@@ -70,7 +70,7 @@ class LoadBalancer:
         self._idle_timeout = idle_timeout
         self._silence = Silence()
         self.rules: list[RoutingRule] = []
-        self.firewall: frozenset[str] = frozenset()
+        self.firewall = RequestFilter()
         self.port = 0
         self.sent_to: dict[str, str] = {}
         self.full_name = full_name
@@ -220,7 +220,7 @@ class LoadBalancer:
                 target.healthy, streak = good, 0
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if (refused_by := refusing(self.firewall, request)) is not None:
+        if (refused_by := self.firewall.refusing(request)) is not None:
             return web.Response(status=403, text=f"403 Forbidden: {refused_by} of the firewall")
         host = self._names.get(port_of(request)) or request.host.partition(":")[0]
         path, (_, _, query) = normalized(request.raw_path), request.raw_path.partition("?")

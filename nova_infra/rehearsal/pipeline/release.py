@@ -50,13 +50,18 @@ class Release:
         return self.is_candidate and bool(self.app)
 
     def pipeline(self) -> Pipeline:
-        """Its pipeline; of an app without one, what ``cdk deploy --all`` does, and of one with several, all of them."""
-        paths = self.assembly.pipelines() if self.app else ()
+        """Its pipeline; of an app without one, what ``cdk deploy --all`` does, and of one with several, all of them.
+
+        One that deploys no stack, but hands images to ECS or CodeDeploy, delivers something else.
+        """
+        paths = (
+            [path for path in self.assembly.pipelines() if _deploys(self.assembly.template(path))] if self.app else []
+        )
         if self.app and not paths:
             return deployed_by_hand(self.assembly.stacks())
         if len(paths) > 1:
             return one_after_the_other([read_pipeline(self.assembly.template(path)) for path in paths])
-        return read_pipeline(self.assembly.pipeline_template())
+        return read_pipeline(self.assembly.template(paths[0]) if paths else self.assembly.pipeline_template())
 
     def template(self, action: DeployAction) -> Template:
         """The template that an action of its pipeline deploys, in which what cannot be played says so."""
@@ -80,6 +85,12 @@ class Release:
                 if isinstance(action, DeployAction) and action.stack_name == stack_name:
                     return self.template(action)
         return None
+
+
+def _deploys(template: Template) -> bool:
+    """Whether a pipeline of a template deploys stacks."""
+    pipelines = resources_of_type(template, "AWS::CodePipeline::Pipeline").values()
+    return "'Provider': 'CloudFormation'" in str([each.get("Properties", {}).get("Stages") for each in pipelines])
 
 
 def deployed_by_hand(stacks: Sequence[AssembledStack]) -> Pipeline:

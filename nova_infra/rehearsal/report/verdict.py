@@ -166,7 +166,9 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     # A deployment's note begins with its service's name, and so does its stack's in most cases.
     reason = reason.removeprefix(f"{name}: ")
     refused = action is not None and action.kind == "approval"
-    besides = f"{_cause(record, stage, action)}{_denied(record)}{taken_back}{_what_serves(record, stage)}"
+    filtered = record.refused.get(stage.name)
+    denied = _denied(record) + (f" The firewall of {stage.name} refused {listed(filtered)}." if filtered else "")
+    besides = f"{_cause(record, stage, action)}{denied}{taken_back}{_what_serves(record, stage)}"
     # It may be the cause, and then only here.
     besides += "".join(f" Besides, {clause}." for clause in record.granted)
     return Verdict(

@@ -4,7 +4,7 @@ from typing import Any
 
 import botocore.config
 import botocore.session
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 REGION = "us-east-1"
 KEY = "rehearsal"
@@ -35,9 +35,9 @@ class StandInAws:
         return answer
 
     def attempt(self, service: str, operation: str, **parameters: Any) -> bool:
-        """Whether a call succeeded that may be refused."""
+        """Whether a call succeeded that may be refused, or find the server ended."""
         try:
             self.call(service, operation, **parameters)
-        except ClientError:
+        except (ClientError, BotoCoreError):
             return False
         return True

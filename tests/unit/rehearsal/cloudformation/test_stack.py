@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
+from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 
 LOOKED_UP = {"Ref": "Place"}
@@ -48,3 +49,21 @@ def test_a_variable_has_a_made_up_value_for_what_cloudformation_looks_up(value: 
 def test_nothing_else_of_a_task_is_made_up(value: Any) -> None:
     with pytest.raises(UnresolvableError, match="only CloudFormation can look"):
         stack(Image=value).properties("Task")
+
+
+@pytest.mark.parametrize(("given", "name"), [({}, "images-myrepo"), ({"RepositoryName": "acme/shop"}, "acme/shop")])
+def test_an_image_is_named_by_the_arn_of_another_stacks_repository(given: dict[str, str], name: str) -> None:
+    outputs = {
+        "Arn": {"Value": {"Fn::GetAtt": ["MyRepo", "Arn"]}, "Export": {"Name": "arn"}},
+        "Name": {"Value": {"Ref": "MyRepo"}, "Export": {"Name": "name"}},
+    }
+    template = {"Resources": {"MyRepo": {"Type": "AWS::ECR::Repository", "Properties": given}}, "Outputs": outputs}
+    home = Home("111122223333", "eu-north-1")
+    exports = PlayedStack("images", template, exports={}, revisions={}, home=home).exports()
+    parts = {"Fn::Split": [":", {"Fn::ImportValue": "arn"}]}
+    host = [{"Fn::Select": [4, parts]}, ".dkr.ecr.", {"Fn::Select": [3, parts]}, ".amazonaws.com/"]
+    image = {"Fn::Join": ["", [*host, {"Fn::ImportValue": "name"}, ":1"]]}
+    task = {"Type": "AWS::ECS::TaskDefinition", "Properties": {"ContainerDefinitions": [{"Name": "a", "Image": image}]}}
+    web = PlayedStack("web", {"Resources": {"Task": task}}, exports=exports, revisions={"Task": "Task:1"}, home=home)
+    [container] = web.properties("Task")["ContainerDefinitions"]
+    assert container["Image"] == f"111122223333.dkr.ecr.eu-north-1.amazonaws.com/{name}:1"

@@ -204,7 +204,7 @@ def test_a_firewall_stands_before_the_load_balancer_that_it_is_for(filtered: str
         "Placed": {"Type": "AWS::WAFv2::WebACLAssociation", "Properties": placed},
     }
 
-    async def play() -> int:
+    async def play() -> tuple[int, list[str]]:
         balancers = LoadBalancers({}, store=MetricStore(), pace=COMPRESSED, gateway=None)
         try:
             await balancers.apply(PlayedStack("web", template, exports={}, revisions={}))
@@ -213,8 +213,8 @@ def test_a_firewall_stands_before_the_load_balancer_that_it_is_for(filtered: str
                 aiohttp.ClientSession(skip_auto_headers=["User-Agent"]) as client,
                 client.get(f"{url}/nobody") as answer,
             ):
-                return answer.status
+                return answer.status, balancers.refused()
         finally:
             await balancers.stop()
 
-    assert asyncio.run(play()) == status
+    assert asyncio.run(play()) == (status, ["1 request (NoUserAgent_HEADER)"] if status == 403 else [])

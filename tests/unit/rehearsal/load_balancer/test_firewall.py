@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from nova_infra.rehearsal.load_balancer.firewall import read_firewall, refusing
+from nova_infra.rehearsal.load_balancer.firewall import RequestFilter, read_firewall
 
 AGENT = {"User-Agent": "curl/8"}
 COMMON = {"VendorName": "AWS", "Name": "AWSManagedRulesCommonRuleSet"}
@@ -41,7 +41,7 @@ def request(path: str = "/", **headers: str) -> web.BaseRequest:
     ],
 )
 def test_the_common_rules_refuse_what_aws_describes_exactly(asked: web.BaseRequest, rule: str | None) -> None:
-    assert refusing(read_firewall(acl(COMMON)), asked) == rule
+    assert RequestFilter(read_firewall(acl(COMMON))).refusing(asked) == rule
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,11 @@ def test_the_common_rules_refuse_what_aws_describes_exactly(asked: web.BaseReque
     ],
 )
 def test_what_is_counted_or_let_pass_or_not_known_refuses_nothing(said: dict[str, Any]) -> None:
-    assert refusing(read_firewall(said), request()) is None
+    assert RequestFilter(read_firewall(said)).refusing(request()) is None
 
 
 def test_one_rule_that_only_counts_leaves_the_others() -> None:
-    rules = read_firewall(acl({**COMMON, "RuleActionOverrides": [COUNT]}))
-    assert refusing(rules, request(**{**AGENT, "Content-Length": "9000000"})) is None
-    assert refusing(rules, request()) == "NoUserAgent_HEADER"
+    firewall = RequestFilter(read_firewall(acl({**COMMON, "RuleActionOverrides": [COUNT]})))
+    assert firewall.refusing(request(**{**AGENT, "Content-Length": "9000000"})) is None
+    assert firewall.refusing(request()) == "NoUserAgent_HEADER"
+    assert firewall.refused == {"NoUserAgent_HEADER": 1}

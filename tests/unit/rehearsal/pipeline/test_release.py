@@ -1,5 +1,4 @@
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.repository import git
 from nova_infra.assembly import AssembledStack, Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
@@ -18,11 +18,6 @@ from nova_infra.rehearsal.pipeline.release import (
     one_after_the_other,
     runs_tasks,
 )
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    return subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -107,6 +102,22 @@ def test_an_app_without_a_pipeline_is_one_stage_in_the_order_of_its_stacks(tmp_p
     assert [[action.name for action in wave] for wave in stage.waves()] == [["Network"], ["Data"], ["Web"]]
     with pytest.raises(NovaError, match="no stack in it holds a pipeline"):
         Release("any", Assembly(tmp_path), tmp_path).pipeline()
+
+
+@pytest.mark.parametrize(("provider", "stages"), [("CodeDeployToECS", ["Deploy"]), ("CloudFormation", ["Out"])])
+def test_a_pipeline_that_deploys_no_stack_is_not_how_an_app_is_delivered(
+    provider: str, stages: list[str], tmp_path: Path
+) -> None:
+    kind = {"Category": "Deploy", "Owner": "AWS", "Provider": provider, "Version": "1"}
+    how = {"ActionMode": "CREATE_UPDATE", "StackName": "web", "TemplatePath": "Built::any.json"}
+    action = {"Name": "Deploy", "RunOrder": 1, "ActionTypeId": kind, "Configuration": how}
+    pipeline = {"Name": "own", "Stages": [{"Name": "Out", "Actions": [action]}]}
+    resources = {"Own": {"Type": "AWS::CodePipeline::Pipeline", "Properties": pipeline}}
+    artifacts = {"web": {"type": "aws:cloudformation:stack", "properties": {"templateFile": "any.json"}}}
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "55.0.0", "artifacts": artifacts}))
+    (tmp_path / "any.json").write_text(json.dumps({"Resources": resources}))
+    found = Release("any", Assembly(tmp_path), tmp_path, app="cdk.out").pipeline()
+    assert [stage.name for stage in found.stages] == stages
 
 
 def test_many_stacks_that_depend_on_all_before_them_are_put_in_order_at_once() -> None:

@@ -108,6 +108,12 @@ def test_a_release_that_is_stopped_says_where_why_and_what_users_have(rehearsed:
     assert "(2 more actions failed)" in verdict(rehearsed(4, bad=3)).why
 
 
+def test_a_release_that_is_stopped_says_what_the_firewall_refused_there(rehearsed: Make) -> None:
+    record = rehearsed(2, bad=1)
+    record.refused = {"Dev": ["3 requests (SizeRestrictions_BODY)"], "Prod": ["1 request (NoUserAgent_HEADER)"]}
+    assert "traffic. The firewall of Prod refused 1 request (NoUserAgent_HEADER). In Prod now" in verdict(record).why
+
+
 @pytest.mark.parametrize(
     ("action", "why", "next_step"),
     [
