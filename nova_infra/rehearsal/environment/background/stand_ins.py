@@ -194,7 +194,7 @@ class StandIns:
         """
         if self._pace.is_real or self._aws is None or address.startswith("127."):
             return
-        held = self._receipts.held_by(address)
+        held = self._receipts.let_go(address)
         for message, (queue, handle) in held.items():
             resource = self._resources.get((QUEUE, queue))
             hidden = float(resource.properties.get("VisibilityTimeout", 30)) if resource is not None else 30.0
