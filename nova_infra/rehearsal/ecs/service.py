@@ -292,6 +292,7 @@ class PlayedService:
             self.idle[revision] = kept
 
     async def _stop(self, running: PlacedTask) -> None:
+        told = running.checks.done()
         running.checks.cancel()
         try:
             places = [(running.group, running.target), *running.further]
@@ -299,7 +300,8 @@ class PlayedService:
         finally:
             try:
                 await running.task.stop()
-                await self.gone(running.task, False)
+                if not told:
+                    await self.gone(running.task, False)
             finally:
                 self.killed_at_stop += running.task.killed_at_stop
                 self.tasks.remove(running)

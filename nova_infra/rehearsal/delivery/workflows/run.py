@@ -149,10 +149,10 @@ class PushedRun:
                 raise self._source.error(job.base, said, "correct or simplify it") from None
             if runs is not False:
                 found.append(self._step(job, step, number, contexts, certain=bool(runs)))
-            hidden |= masked(step, job.variables(step)) if runs else set()
+            hidden |= masked(step, job.variables(step), account="account" in hidden) if runs else set()
             if "id" in step:
                 result = "skipped" if runs is False else "success" if runs else UNKNOWN
-                said_by = {} if runs is False else self._said_by(job, step) if runs else Open()
+                said_by = {} if runs is False else self._said_by(found[-1]) if runs else Open()
                 outcomes[str(step["id"])] = {"outputs": said_by, "outcome": result, "conclusion": result}
         return found, outcomes, hidden
 
@@ -293,9 +293,9 @@ class PushedRun:
         environment = Open(environment) if job.sets_more({}) else environment
         return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment, "strategy": Open()}
 
-    def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
+    def _said_by(self, step: JobStep) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
-        script, known = in_lines(job.commands(step)), dict[str, Any]()
+        script, known = in_lines(step.commands), dict[str, Any]()
         if "nova github outputs" in script:
             known = {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
         elif "nova registry --compare" in script:
