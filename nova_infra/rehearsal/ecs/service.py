@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -271,6 +272,7 @@ class PlayedService:
         watching.append(asyncio.create_task(self._note_idle(task, places[0][0])))
         try:
             await task.ended()
+            task.ended_at = time.monotonic()
             for _, target in places:
                 target.draining = True
             await self.gone(task, True)

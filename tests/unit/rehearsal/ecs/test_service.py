@@ -143,6 +143,7 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
         await asyncio.sleep(0.3)
         ended.set()
         await placed.checks
+        assert task.ended_at > 0, "its uptime ends with it"
         await asyncio.sleep(0.05)
         server.close()
         return service

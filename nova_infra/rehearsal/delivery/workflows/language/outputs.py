@@ -27,10 +27,11 @@ _WRITES_KNOWN = re.compile(r"nova (?:github outputs|registry --compare)|--output
 """What writes outputs that are known, and what is left of a delimiter."""
 _DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
 _LEAVES_ALONE = re.compile(
-    r"\s*(?:#|[{}:]|\[|(?:\w+=\S*\s*)+$|[\w-]+=\$\(|"
-    r"(?:nova|echo|printf|cat|jq|git|date|cd|ls|set|test|export|if|then|elif|else|fi|for|do|done|true)\b|$)"
+    r"\s*(?:[{}():]|\[|\w+=|(?:nova|echo|printf|cat|jq|git|date|cd|ls|grep|head|tail|sort|wc|tr|sed|awk|cut|set|test"
+    r"|export|if|then|elif|else|fi|for|while|do|done|case|esac|true|tee)\b|$)"
 )
 """Commands that write no output, unless they name the file."""
+_NEXT = re.compile(r"&&|\|\|?|;|\$\(|\b(?:do|then|else)\b")
 _MASKS = re.compile(r"::add-mask::(?:%s\S*)?[\"']*\s*[\"']?(?:\$\{?(\w+)\}?|(\$\{\{.*?\}\}))")
 _SIGN_IN = "aws-actions/configure-aws-credentials"
 _LOG_IN = "aws-actions/amazon-ecr-login"
@@ -70,7 +71,8 @@ def outputs(script: str, known: Mapping[str, Any], services: Any) -> dict[str, A
         services: What ``nova services --json`` says.
     """
     lines = _SAYS.sub("", script.replace("\\\n", " ")).splitlines()
-    rest = [line for line in lines if _WRITES.search(line) or not _LEAVES_ALONE.match(line)]
+    commands = {line: _NEXT.split(line) for line in lines}
+    rest = [each for each in lines if _WRITES.search(each) or not all(map(_LEAVES_ALONE.match, commands[each]))]
     found: dict[str, Any] = {}
     for name, value in _written(script):
         unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value

@@ -7,6 +7,7 @@ from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Ope
 
 OURS = {"engine": "trains"}
 LIST = '[{"name": "carts"}]'
+RUNS_MORE = ("cd web && ./more.sh", "git diff | ./more.sh", "for x in a b; do ./more.sh $x; done", "A=$(./more.sh)")
 FILE = '>> "$GITHUB_OUTPUT"'
 
 
@@ -38,6 +39,8 @@ FILE = '>> "$GITHUB_OUTPUT"'
         ('nova github outputs | tee -a "$GITHUB_OUTPUT"\necho a=1 | tee -a "$GITHUB_OUTPUT"', OURS, False),
         ("make release", {}, False),
         (f"nova github outputs {FILE}\n./scripts/more.sh", OURS, False),
+        *((f"{more}\nnova github outputs {FILE}", OURS, False) for more in RUNS_MORE),
+        (f"cd web && git diff | grep x; NAMES=$(ls | sort)\nnova github outputs {FILE}", OURS, True),
         (f"cd web\n# the list\nnova github outputs {FILE}", OURS, True),
         (f"nova github outputs \\\n  {FILE}", OURS, True),
         (f'echo "a=1" {FILE}\necho "b=2" > $GITHUB_OUTPUT', {"b": "2"}, True),
