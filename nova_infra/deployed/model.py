@@ -39,6 +39,11 @@ class Image:
         return f"{self.repository}:{self.tag}" if self.tag else f"{self.repository}@{self.digest}"
 
 
+def short_digest(digest: str) -> str:
+    """A digest as people compare it: its algorithm and twelve of its digits."""
+    return digest[:19]
+
+
 @dataclass(frozen=True)
 class RunningTask:
     """A task that ECS keeps running.

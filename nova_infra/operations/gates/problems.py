@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from nova_infra.deployed.model import Alarm, Answer, Image, RunningService
+from nova_infra.deployed.model import Alarm, Answer, Image, RunningService, short_digest
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import JOB_ALARMS, WEB_ALARMS, alarm_name, platform_stack_name
 from nova_infra.operations.records.ledger import ReleasedImage
@@ -219,7 +219,7 @@ def _rolled_back(stack: Stack | None) -> str:
 
 def _told(reference: str, digest: str | None) -> str:
     tag = Image.parse(reference).tag or reference
-    return f"{tag} ({digest[:19] if digest else 'not pulled yet'})"
+    return f"{tag} ({short_digest(digest) if digest else 'not pulled yet'})"
 
 
 def _version_faults(service: RunningService, image: ReleasedImage, answer: Answer) -> list[Problem]:

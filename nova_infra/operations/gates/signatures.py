@@ -5,7 +5,7 @@ ECR signs what the delivered branch's role pushes, with a profile that no other 
 
 from collections.abc import Mapping
 
-from nova_infra.deployed.model import Image
+from nova_infra.deployed.model import Image, short_digest
 from nova_infra.deployed.protocol import ObservedEnvironment
 
 
@@ -24,7 +24,7 @@ def unsigned(environment: ObservedEnvironment, images: Mapping[str, Image]) -> l
 
 
 def _sentence(service: str, image: Image, statuses: tuple[str, ...]) -> str:
-    digest = str(image.digest)[:19]
+    digest = short_digest(str(image.digest))
     if "FAILED" in statuses or not statuses:
         return (
             f"{service}: its image {digest} is not signed, so nobody knows who pushed it: find out in CloudTrail "

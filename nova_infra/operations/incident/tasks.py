@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from nova_infra.deployed.model import Image
+from nova_infra.deployed.model import Image, short_digest
 from nova_infra.deployed.task import TaskDetail
 from nova_infra.documents.model import Document, Paragraph, Section, Table
 from nova_infra.errors import RefusedError
@@ -29,7 +29,7 @@ def _row(task: TaskDetail, now: datetime) -> tuple[str, ...]:
         task.status.lower(),
         task.health if task.stopped is None else "",
         task.revision.rpartition(":")[2],
-        Image.parse(task.image).tag or (task.digest or "")[:19],
+        Image.parse(task.image).tag or short_digest(task.digest or ""),
         task.zone,
         ago(task.started, now) if task.started else "not yet",
         ended,

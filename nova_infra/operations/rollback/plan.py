@@ -3,7 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
-from nova_infra.deployed.model import Image, TaskRevision
+from nova_infra.deployed.model import Image, TaskRevision, short_digest
 from nova_infra.deployed.stack import Stack, Template
 from nova_infra.errors import RefusedError
 from nova_infra.operations.gates.problems import way_out
@@ -219,13 +219,14 @@ def blockers(plan: RollbackPlan, found: Mapping[str, tuple[Image | None, Image |
         name, (by_digest, by_tag) = move.service.name, found[move.service.name]
         if by_digest is None:
             reasons.append(
-                f"{name}: its image {move.image.tag} ({move.image.digest[:19]}) is no longer in the registry: choose "
-                "another release with --to, or roll back only other services with --service"
+                f"{name}: its image {move.image.tag} ({short_digest(move.image.digest)}) is no longer in the registry: "
+                "choose another release with --to, or roll back only other services with --service"
             )
         elif by_tag is None or by_tag.digest != move.image.digest:
             reasons.append(
                 f"{name}: the tag {move.image.tag} no longer names that release's image "
-                f"({move.image.digest[:19]}): move the tag back to that image, or choose another release with --to"
+                f"({short_digest(move.image.digest)}): move the tag back to that image, or choose another release "
+                "with --to"
             )
         if not move.service.stack.updatable and not move.service.stack.busy:
             reasons.append(

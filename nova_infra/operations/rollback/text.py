@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from nova_infra.deployed.model import short_digest
 from nova_infra.deployed.stack import ChangeSet
 from nova_infra.documents.model import Document, Line, Paragraph, Section
 from nova_infra.errors import RefusedError
@@ -45,11 +46,11 @@ def _move(move: Move, change_set: ChangeSet, *, canary: bool) -> Line:
     if move.repair:
         what = (
             f"{service.name}: repair: was pointed at {service.definition.revision} outside CloudFormation, and gets "
-            f"its own image {move.image.tag} ({move.image.digest[:19]}) again"
+            f"its own image {move.image.tag} ({short_digest(move.image.digest)}) again"
         )
     else:
-        digest = service.image.digest or "unknown"
-        what = f"{service.name}: {service.image.tag} ({digest[:19]}) -> {move.image.tag} ({move.image.digest[:19]})"
+        digests = (short_digest(each) for each in (service.image.digest or "unknown", move.image.digest))
+        what = f"{service.name}: {service.image.tag} ({next(digests)}) -> {move.image.tag} ({next(digests)})"
     return Line((what,), below=tuple(Line.of(line) for line in _details(move, change_set, canary=canary)))
 
 

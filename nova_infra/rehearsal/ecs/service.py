@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -103,7 +104,7 @@ class PlacedTask:
         return None
 
 
-async def _unheard(_: Task, /) -> None:
+async def _unheard(_: Task, __: bool, /) -> None:
     """Nobody needs to know."""
 
 
@@ -122,7 +123,7 @@ class PlayedService:
         killed_at_stop: Number of tasks that did not end within their stop timeout.
         deployments: Its deployments, as ECS describes them, the latest last.
         idle: Revision to the seconds after which its tasks close connections that nobody uses, where they do.
-        gone: Called with each task that has ended.
+        gone: Called with each task that has ended, and whether it has done so by itself.
         kept_open: Revision to the seconds for which such a connection was seen to stay open: a task may not live long
             enough to show that it closes them. Infinite where none outlives its answer.
         unusable: Revision to why the load balancer could not pass on an answer, in a clause of the answer.
@@ -145,7 +146,7 @@ class PlayedService:
     deployments: list[DeploymentState] = field(default_factory=list)
     idle: dict[str, float] = field(default_factory=dict)
     kept_open: dict[str, float] = field(default_factory=dict)
-    gone: Callable[[Task], Awaitable[None]] = _unheard
+    gone: Callable[[Task, bool], Awaitable[None]] = _unheard
     unusable: dict[str, str] = field(default_factory=dict)
     fallen: dict[str, str] = field(default_factory=dict)
     further: list[TargetGroup] = field(default_factory=list)
@@ -228,7 +229,7 @@ class PlayedService:
             for each, target in places:
                 each.targets.remove(target)
             await task.stop()
-            await self.gone(task)
+            await self.gone(task, isinstance(error, TaskFailedError))
             raise
         checks = asyncio.create_task(self._watch(task, places))
         running = PlacedTask(task, places[0][1], group, checks, places[1:])
@@ -271,9 +272,10 @@ class PlayedService:
         watching.append(asyncio.create_task(self._note_idle(task, places[0][0])))
         try:
             await task.ended()
+            task.ended_at = time.monotonic()
             for _, target in places:
                 target.draining = True
-            await self.gone(task)
+            await self.gone(task, True)
         finally:
             for each in watching:
                 each.cancel()
@@ -292,6 +294,7 @@ class PlayedService:
             self.idle[revision] = kept
 
     async def _stop(self, running: PlacedTask) -> None:
+        told = running.checks.done()
         running.checks.cancel()
         try:
             places = [(running.group, running.target), *running.further]
@@ -299,7 +302,8 @@ class PlayedService:
         finally:
             try:
                 await running.task.stop()
-                await self.gone(running.task)
+                if not told:
+                    await self.gone(running.task, False)
             finally:
                 self.killed_at_stop += running.task.killed_at_stop
                 self.tasks.remove(running)

@@ -109,7 +109,7 @@ class PlayedEnvironment:
             monitoring=self.monitoring,
             balancers=self._balancers,
             steering=self._functions,
-            gone=lambda task: self._stand_ins.give_back(task.address),
+            gone=lambda task, alone: self._stand_ins.give_back(task.address, alone=alone),
         )
         self._background: list[asyncio.Task[None]] = []
         self._stand_in(home)

@@ -43,13 +43,13 @@ class Services:
         monitoring: Monitoring,
         balancers: LoadBalancers,
         steering: Functions,
-        gone: Callable[[Task], Awaitable[None]],
+        gone: Callable[[Task, bool], Awaitable[None]],
     ) -> None:
         """Create it; see :class:`nova_infra.rehearsal.environment.environment.PlayedEnvironment` for most of it.
 
         Args:
             running: Where the services are kept, which the load balancers read, too.
-            gone: Called with each task that has ended.
+            gone: Called with each task that has ended, and whether it has done so by itself.
         """
         self.running = running
         self._environment = environment

@@ -205,6 +205,8 @@ def test_what_is_left_out_is_named_with_its_place_and_what_stands_there() -> Non
     where = "Properties.DeploymentConfiguration.DeploymentCircuitBreaker.Enable"
     assert (finding.logical_id, finding.location) == ("Service", where)
     assert finding.detail == "it is Ref, not true or false"
+    [(_, finding)] = [each for each in findings(service("x" * 60)) if each[0].id == "NOVA-R22"]
+    assert finding.detail == f'it is "{"x" * 39}, not true or false'
 
 
 @pytest.mark.parametrize("resource", [[{"Fn::Transform": "AWS::Include"}], {"Properties": {}}, None])

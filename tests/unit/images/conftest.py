@@ -1,6 +1,7 @@
-"""An account of AWS whose every service is one client of a test's own."""
+"""A project to build images of, and an account of AWS whose every service is one client of a test's own."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,21 @@ from helpers.ecr import (
     Docker,
 )
 from nova_infra.deployed.aws.client.session import Aws
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Path:
+    """The services of a project, with the files that their images are built from."""
+    root = tmp_path / "project" / "services"
+    for name in ("kit", "audio", "video"):
+        (root / name / "src").mkdir(parents=True)
+        (root / name / "src" / "main.py").write_text(f"name = {name!r}\n")
+    for name in ("audio", "video"):
+        (root / name / "Dockerfile").write_text("FROM scratch\n")
+    (root / "audio" / "src" / "start").write_text("#!/bin/sh\n")
+    (root / "audio" / "src" / "start").chmod(0o755)
+    (root / ".dockerignore").write_text("**\n!*/src\n**/__pycache__\n**/*.pyc\n**/.DS_Store\n")
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -13,20 +13,6 @@ from nova_infra.images.build_context import context_paths, read_contexts
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> Path:
-    root = tmp_path / "project" / "services"
-    for name in ("kit", "audio", "video"):
-        (root / name / "src").mkdir(parents=True)
-        (root / name / "src" / "main.py").write_text(f"name = {name!r}\n")
-    for name in ("audio", "video"):
-        (root / name / "Dockerfile").write_text("FROM scratch\n")
-    (root / "audio" / "src" / "start").write_text("#!/bin/sh\n")
-    (root / "audio" / "src" / "start").chmod(0o755)
-    (root / ".dockerignore").write_text("**\n!*/src\n")
-    return root
-
-
-@pytest.fixture
 def tracked(services: Path) -> None:
     """The same in git."""
     subprocess.run(["git", "init", "--quiet"], cwd=services.parent, check=True)

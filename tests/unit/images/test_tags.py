@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.repository import git
 from nova_infra.config import parse_config
 from nova_infra.errors import NovaError
 from nova_infra.images.build_context import (
@@ -21,28 +21,6 @@ from nova_infra.images.build_context import (
     write_context,
 )
 from nova_infra.images.tags import ImageSource, current_commit, image_sources, left_out
-
-IGNORE = "**\n!*/src\n**/__pycache__\n**/*.pyc\n**/.DS_Store\n"
-
-
-@pytest.fixture
-def services(tmp_path: Path) -> Path:
-    root = tmp_path / "project" / "services"
-    for name in ("kit", "audio", "video"):
-        (root / name / "src").mkdir(parents=True)
-        (root / name / "src" / "main.py").write_text(f"name = {name!r}\n")
-    for name in ("audio", "video"):
-        (root / name / "Dockerfile").write_text("FROM scratch\n")
-    (root / "audio" / "src" / "start").write_text("#!/bin/sh\n")
-    (root / "audio" / "src" / "start").chmod(0o755)
-    (root / ".dockerignore").write_text(IGNORE)
-    return root
-
-
-def git(directory: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com"]
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from botocore.session import Session
 from helpers.deployed_environment import Deployment
 from helpers.exhaustive import one_of_each
 from helpers.local_aws import DENIED, EXPIRED, HARMLESS, PASSING, REGION, STOPPING, LocalAws, ask_in_this_process
+from helpers.rollback import rolled_back
 from nova_infra.errors import NovaError
 from nova_infra.operations.records.holds import read_holds
 from nova_infra.operations.records.ledger import read_ledger
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.lock import read_claim
-from nova_infra.operations.rollback.run import Request, rollback
 
 WRITES = ("CreateChangeSet", "PutParameter", "ExecuteChangeSet")
 MOST_WRITES = 4
@@ -36,14 +37,7 @@ CALLS = {
 @pytest.fixture
 def back(served: Deployment) -> Callable[..., list[str]]:
     """Rolls back, and returns the lines that were told."""
-
-    def run(**request: Any) -> list[str]:
-        told: list[str] = []
-        options = Request(**{"patience": 0, **request})
-        rollback(served.environment, options, confirm=lambda: True, notify=told.append)
-        return told
-
-    return run
+    return partial(rolled_back, served)
 
 
 def end(deployment: Deployment) -> dict[str, Any]:

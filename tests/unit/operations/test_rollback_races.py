@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,13 +13,13 @@ import pytest
 from helpers.deployed_environment import Deployment
 from helpers.exhaustive import one_of_each
 from helpers.local_aws import stack_behind
+from helpers.rollback import rolled_back
 from nova_infra.deployed.model import ParameterVersion
 from nova_infra.deployed.stack import Stack
 from nova_infra.errors import CheckFailedError, NovaError, RefusedError
 from nova_infra.operations.records.holds import hold, read_holds
 from nova_infra.operations.rollback import lock as claims
 from nova_infra.operations.rollback.lock import Claim, RollbackLock, holder, read_claim
-from nova_infra.operations.rollback.run import Request, rollback
 
 AT = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -26,13 +27,7 @@ AT = datetime(2026, 11, 24, tzinfo=UTC)
 @pytest.fixture
 def back(deployment: Deployment) -> Callable[..., list[str]]:
     """Rolls back, and returns the lines that were told: back(confirm=…, to=…)."""
-
-    def run(confirm: Callable[[], bool] = lambda: True, **request: Any) -> list[str]:
-        told: list[str] = []
-        rollback(deployment.environment, Request(**{"patience": 0, **request}), confirm=confirm, notify=told.append)
-        return told
-
-    return run
+    return partial(rolled_back, deployment)
 
 
 def sign(nonce: str, seconds: int, state: str = "running", **more: Any) -> ParameterVersion:

@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.repository import git
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "tree.sh"
-
-
-def git(root: Path, *arguments: str) -> None:
-    identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
 
 
 def tree(root: Path, *arguments: str) -> str:

@@ -45,8 +45,8 @@ _JUDGED_BY_WHAT_THEY_ALLOW = (
     *("AWS::IAM::", "AWS::Lambda::Permission", "AWS::Lambda::LayerVersionPermission", "AWS::Events::EventBusPolicy"),
 )
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
-# CDK's stack with the artifacts for another region: what deploys there reads them, as it does in the pipeline's region.
-_COPIES = "CrossRegionCodePipelineReplicationBucket"
+# All that CDK's stack with the artifacts for another region has. What deploys there reads them, as it does at home.
+_OF_COPIES = {"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"}
 _DEPLOYS = re.compile(r"arn:[^:]*:iam::\d{12}:role/cdk-\w+-deploy-role-[\w-]+")
 _FETCHES = ("kms:Decrypt", "s3:GetObject*")
 
@@ -73,8 +73,9 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
     # What the pipeline's own template lets them do, another search follows to its end.
     if any(template.of_type(PIPELINE)):
         return
+    copies = {each["Type"] for each in template.resources.values()} <= _OF_COPIES
     for logical_id, principal, statement in _let_in(template, attached):
-        needed = _FETCHES if logical_id.startswith(_COPIES) and _DEPLOYS.fullmatch(principal) else ()
+        needed = _FETCHES if copies and _DEPLOYS.fullmatch(principal) else ()
         for action in (each for each in dict.fromkeys(_counting(statement)) if each not in needed):
             yield _finding(logical_id, f"{principal} may {action}: its environment comes before the approval")
     for logical_id, key, account in _named(template):

@@ -34,7 +34,7 @@ class StandIns:
 
     Attributes:
         abandoned: The messages that a task had in its hands as it ended.
-        ended: Queue to how many tasks have ended with messages of it in their hands.
+        ended: Queue to how many tasks have ended by themselves with messages of it in their hands.
     """
 
     def __init__(
@@ -183,17 +183,18 @@ class StandIns:
         """Message to how often it was received, of those of a queue that went through the proxy and are not deleted."""
         return self._receipts.kept(queue)
 
-    async def give_back(self, address: str) -> None:
+    async def give_back(self, address: str, *, alone: bool) -> None:
         """Hide the messages in the hands of a task that has ended no longer than a compressed minute would.
 
         In AWS they come back as late as those that somebody works on. Here only work takes real time.
 
         Args:
             address: The task's own; processes of this machine share one, so nobody knows which of them has what.
+            alone: Whether it has ended by itself; a deployment stops many, and nobody waits for them.
         """
         if self._pace.is_real or self._aws is None or address.startswith("127."):
             return
-        held = self._receipts.held_by(address)
+        held = self._receipts.let_go(address)
         for message, (queue, handle) in held.items():
             resource = self._resources.get((QUEUE, queue))
             hidden = float(resource.properties.get("VisibilityTimeout", 30)) if resource is not None else 30.0
@@ -202,7 +203,7 @@ class StandIns:
             change = "change_message_visibility"  # refused for one that has come back meanwhile
             if await asyncio.to_thread(self._aws.attempt, "sqs", change, **where, VisibilityTimeout=seconds):
                 self.abandoned.add(message)
-        self.ended.update({queue for queue, _ in held.values()})
+        self.ended.update({queue for queue, _ in held.values()} if alone else ())
 
     async def hide(self, queue: str, seconds: float) -> None:
         """Set a queue's least visibility timeout, in seconds of this machine."""
@@ -281,7 +282,7 @@ class StandIns:
 
     def _note(self, caller: Caller, clause: str) -> None:
         said = self._denied.setdefault(caller.revision, []) if caller.judged else []
-        if clause not in said:
+        if not any(_remedied(each) == _remedied(clause) for each in said):
             said.append(clause)
 
     def _gap(self, said: str) -> None:
@@ -294,6 +295,11 @@ class _Anything(dict[str, Any]):
 
     def __missing__(self, name: str) -> str:
         return name
+
+
+def _remedied(clause: str) -> tuple[str, str]:
+    """The action that was denied and what allows it: of a bucket, one object tells of them all."""
+    return clause.partition(" on ")[0], clause.partition(": ")[2]
 
 
 def needs_stand_ins(template: Template) -> bool:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from moto import mock_aws
 
 from helpers.ecr import tags
 from helpers.exhaustive import one_of_each
+from helpers.repository import git
 from nova_infra.config import Config, load_config
 from nova_infra.errors import NovaError
 from nova_infra.images import build as image_build
@@ -27,21 +27,16 @@ NOTHING = '{"matches": []}'
 SERVICES = ("carts-service", "store-service", "bills-service", "orders-service")
 
 
-def git(*arguments: str) -> str:
-    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com"]
-    return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory: pytest.TempPathFactory, example: Path) -> Path:
     """What images are built from, and the example's configuration, committed."""
     directory = tmp_path_factory.mktemp("committed")
     shutil.copytree(example, directory, dirs_exist_ok=True)
     with contextlib.chdir(directory):
-        git("init", "--quiet")
-        git("add", ".")
-        git("commit", "--quiet", "--message", "first")
-        git("gc", "--quiet")
+        git(Path(), "init", "--quiet")
+        git(Path(), "add", ".")
+        git(Path(), "commit", "--quiet", "--message", "first")
+        git(Path(), "gc", "--quiet")
     return directory
 
 
@@ -90,8 +85,8 @@ def write_archive(arguments: tuple[str, ...]) -> str:
 
 def commit(path: Path, content: str) -> None:
     path.write_text(content)
-    git("add", "--all")
-    git("commit", "--quiet", "--message", path.name)
+    git(Path(), "add", "--all")
+    git(Path(), "commit", "--quiet", "--message", path.name)
 
 
 def deliver(ecr: Any, run: Any, config: Config) -> list[str]:
@@ -170,7 +165,7 @@ def content(project: Path, service: str = "carts-service") -> str:
 
 
 def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Path, ecr: Any, run: Any) -> None:
-    tag, first = content(project), git("rev-parse", "HEAD")
+    tag, first = content(project), git(Path(), "rev-parse", "HEAD")
     code, out, _ = run("image", "build", "carts-service", "--release")
     assert (code, out.splitlines()) == (
         0,
@@ -181,11 +176,11 @@ def test_an_image_is_built_once_and_every_release_of_it_only_tagged(project: Pat
         ],
     )
     (project / "README.md").write_text("only documentation")
-    git("add", ".")
-    git("commit", "--quiet", "--message", "second")
+    git(Path(), "add", ".")
+    git(Path(), "commit", "--quiet", "--message", "second")
     code, out, _ = run("image", "build", "carts-service", "--release")
     assert out.startswith(f"{CARTS}:{tag} is in the registry already: not built again")
-    assert tags(ecr, CARTS) == {tag, first, git("rev-parse", "HEAD")}
+    assert tags(ecr, CARTS) == {tag, first, git(Path(), "rev-parse", "HEAD")}
 
 
 def test_a_tree_with_changes_is_no_release_and_nothing_is_pushed(project: Path, ecr: Any, run: Any) -> None:
@@ -221,7 +216,7 @@ def test_a_release_tag_is_on_no_image_that_is_not_whole_and_clean(
         monkeypatch.setattr(image_build, "docker", lambda *arguments, **_: write_archive(arguments))
     code, _, err = run("image", "build", "carts-service", "--release")
     assert (code, len(err.splitlines())) == ((1, 1) if fails == "scan" else (2, 1))
-    assert git("rev-parse", "HEAD") not in tags(ecr, CARTS)
+    assert git(Path(), "rev-parse", "HEAD") not in tags(ecr, CARTS)
 
 
 def test_one_command_makes_every_image_and_one_that_fails_keeps_none_from_being_built(
@@ -235,7 +230,7 @@ def test_one_command_makes_every_image_and_one_that_fails_keeps_none_from_being_
     ecr.create_repository(repositoryName="nova/orders-service", imageTagMutability="IMMUTABLE")
     code, out, _ = run("image", "build", "--architecture", "x86-64", "--release")
     assert (code, out.count("not built again")) == (0, 3)
-    commit_ = git("rev-parse", "HEAD")
+    commit_ = git(Path(), "rev-parse", "HEAD")
     for service in SERVICES:
         assert tags(ecr, f"nova/{service}") == {content(project, service), commit_}
 

@@ -160,6 +160,13 @@ def test_a_command_that_fails_fails_the_stack_with_what_it_said(aws: Aws) -> Non
     assert "): ERROR: no table | begins | bye" in told["Reason"]
 
 
+def test_cloudformation_is_told_no_more_than_it_takes(aws: Aws) -> None:
+    """It refuses an answer of more than 4,096 bytes, and then waits for an hour."""
+    aws.stubs["ssm"].add_client_error("get_parameter", "Unforeseen", "é" * 3000)
+    told = aws.call()
+    assert (told["Status"], len(told["Reason"])) == ("FAILED", 1500)
+
+
 @pytest.mark.parametrize(("left", "passed"), [(44_000, 5.0), (600_000, 121.0)], ids=["the function's", "the job's own"])
 def test_a_command_that_hangs_is_stopped_at_the_first_limit(
     aws: Aws, monkeypatch: pytest.MonkeyPatch, left: int, passed: float

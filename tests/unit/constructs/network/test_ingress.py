@@ -109,7 +109,8 @@ def test_the_load_balancer_reaches_the_vpc_only(assembly: Assembly) -> None:
     group = assembly.templates[PLATFORM]["Resources"][group_id]["Properties"]
     assert {rule["CidrIp"] for rule in group["SecurityGroupEgress"]} == {"10.30.0.0/16"}
     assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]} == {(0, 65535)}
-    assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupIngress"]} == {(80, 80), (443, 443)}
+    opened = [(rule["CidrIp"], rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupIngress"]]
+    assert opened == [("0.0.0.0/0", 80, 80), ("0.0.0.0/0", 443, 443)]
 
 
 def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly: Assembly) -> None:

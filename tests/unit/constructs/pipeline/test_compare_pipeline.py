@@ -87,6 +87,21 @@ def test_what_a_synthesis_writes_is_the_same(compare: Callable[[], str], tmp_pat
     assert compare() == "same"
 
 
+def test_what_the_author_chooses_pushes_nothing_else_out_of_the_line(
+    compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path
+) -> None:
+    """An approver's request has room for so much, and names of files and commands may be as long as anybody likes."""
+    asset("files", {"executable": ["z" * 70]}, "shop", "dev")(artifacts, tmp_path / "cdk.out")
+    runs = f"PipelineDevshop.assets runs a command: {'z' * 60}"
+    assert compare() == f"changed: {runs}"
+    (tmp_path / "cdk.out" / ("x" * 90)).write_text("")
+    strange = f"{'x' * 80}: not of an assembly"
+    assert compare() == f"changed: {f'{strange}; {runs}'[:200]}"
+    y = "y" * 80
+    artifacts["the manifest's own"] = {"y" * 90: []}
+    assert compare() == f"changed: {f'the assembly has {y}; {strange}; {runs}'[:200]}"
+
+
 @pytest.mark.exhaustive("test_what_is_deployed_is_the_same")
 def test_assets_that_run_nothing_are_no_change(
     compare: Callable[[], str], artifacts: dict[str, Any], tmp_path: Path

@@ -74,6 +74,7 @@ NOW, LATER = False, True
         (replace(WELL, alarms=(replace(ERRORS, state="INSUFFICIENT_DATA"),)), "has no data yet", LATER),
         (replace(WELL, versions={"audio": Answer(502, "Bad Gateway")}), "does not answer through the load", LATER),
         (replace(WELL, versions={"audio": Answer(0, "timed out")}), "balancer: timed out", LATER),
+        (replace(WELL, versions={"audio": Answer(500, "x" * 300)}), f"balancer: 500 {'x' * 196}", LATER),
         (replace(WELL, versions={"audio": Answer(200, '{"release": "v1"}')}), "answers v1, not v2", LATER),
         (replace(WELL, versions={"audio": Answer(200, "<html>")}), "answers something else, not v2", LATER),
     ],

@@ -61,6 +61,14 @@ def test_where_there_is_none_it_is_refused(entries: list[str], held: str) -> Non
         last_good(ledger(*entries), {h * 40 for h in held}, deployed("2" if len(entries) == 2 else "1"))
 
 
+def test_of_many_verified_releases_the_five_newest_are_offered() -> None:
+    known = ledger(*(f"{letter}1 verified" for letter in "abcdef"))
+    with pytest.raises(RefusedError) as refused:
+        find(known, "9999")
+    offered = ", ".join(letter * 12 for letter in "fedcb")
+    assert str(refused.value).endswith(f"was never released here: choose one such as {offered}")
+
+
 def test_a_release_is_found_by_its_beginning() -> None:
     known = ledger("a1 verified", "b2 failed", "b2 verified", "b3 failed")
     assert find(known, "aaaa").release == "a" * 40

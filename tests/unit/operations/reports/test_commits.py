@@ -1,11 +1,11 @@
 """Commits between two releases, from a real clone."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.repository import git
 from nova_infra.operations.reports.commits import Commits, commits_between
 
 
@@ -20,12 +20,6 @@ def clone(tmp_path: Path) -> Path:
     git(tmp_path, "checkout", "--quiet", "other")
     commit(tmp_path, "Elsewhere")
     return tmp_path
-
-
-def git(directory: Path, *arguments: str) -> str:
-    identity = ("-c", "user.name=Mei", "-c", "user.email=mei@example.com", "-c", "commit.gpgsign=false")
-    command = ["git", *identity, *arguments]
-    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def commit(directory: Path, message: str) -> None:

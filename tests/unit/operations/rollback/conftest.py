@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from helpers.deployed_environment import Deployment
-from nova_infra.operations.rollback.run import Request, rollback
+from helpers.rollback import rolled_back
 
 
 @pytest.fixture
@@ -14,10 +14,6 @@ def back(deployment: Deployment) -> Callable[..., list[str]]:
     """Rolls back: back(to=…) -> the lines that were told."""
 
     def run(*, confirm: bool = True, **request: Any) -> list[str]:
-        told: list[str] = []
-        rollback(
-            deployment.environment, Request(**{"patience": 0, **request}), confirm=lambda: confirm, notify=told.append
-        )
-        return told
+        return rolled_back(deployment, lambda: confirm, **request)
 
     return run

@@ -117,6 +117,11 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
     async def nothing(*_: Any) -> bool:
         return True
 
+    async def gone(_: Any, alone: bool) -> None:
+        gone_alone.append(alone)
+
+    gone_alone: list[bool] = []
+
     async def play() -> PlayedService:
         server, ended = await asyncio.start_server(answer, "127.0.0.1", 0), asyncio.Event()
         definition: Any = SimpleNamespace(revision="carts:7", health_check=None)
@@ -130,7 +135,7 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
         )
         runtime: Any = SimpleNamespace(task=lambda *_: task)
         group = TargetGroup("group", read_target_group({}))
-        service = PlayedService("carts", "shop", balancer, cast(Any, None), [group], runtime)
+        service = PlayedService("carts", "shop", balancer, cast(Any, None), [group], runtime, gone=gone)
         placed = await service.start(Revision(definition, Path()), group)
         async with asyncio.timeout(30):
             while closes and not service.idle:
@@ -138,11 +143,13 @@ def test_how_long_an_idle_connection_stays_open_is_noted_also_where_the_task_end
         await asyncio.sleep(0.3)
         ended.set()
         await placed.checks
+        assert task.ended_at > 0, "its uptime ends with it"
         await asyncio.sleep(0.05)
         server.close()
         return service
 
     service = virtual_time.play(play())
+    assert gone_alone == [True]
     assert service.kept_open["carts:7"] > 0.04
     assert (service.idle.keys() == {"carts:7"}) is closes
     assert (service.kept_open["carts:7"] > 0.2) is not closes
@@ -208,8 +215,8 @@ def test_a_revision_that_listens_elsewhere_is_waited_for_once_and_what_ends_is_t
         async def stop(self) -> None:
             return
 
-    async def gone(task: Any) -> None:
-        ended.append(task.revision)
+    async def gone(task: Any, alone: bool) -> None:
+        ended.append(task.revision if alone else "stopped")
 
     async def play() -> None:
         for revision in ("carts:7", "carts:7", "carts:8", "carts:8"):
@@ -231,19 +238,24 @@ def test_what_the_load_balancer_could_not_pass_on_outlives_the_task() -> None:
     async def nothing(*_: Any) -> None:
         return
 
-    def placed(revision: str, unusable: str) -> PlacedTask:
+    def placed(revision: str, unusable: str, *, ended: bool = False) -> PlacedTask:
         definition = SimpleNamespace(revision=revision)
         task: Any = SimpleNamespace(definition=definition, stop=nothing, killed_at_stop=False)
         target = SimpleNamespace(unusable=unusable, served=1, failed=1, seconds=0.0, log_seconds=0.0, slow=0)
-        checks: Any = SimpleNamespace(cancel=lambda: None)
+        checks: Any = SimpleNamespace(cancel=lambda: None, done=lambda: ended)
         return PlacedTask(task, cast(Any, target), cast(Any, None), checks)
 
+    async def gone(_: Any, alone: bool) -> None:
+        ended.append(alone)
+
+    ended: list[bool] = []
     balancer: Any = SimpleNamespace(deregister=nothing)
-    service = PlayedService("carts", "shop", balancer, cast(Any, None), [], cast(Any, None))
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [], cast(Any, None), gone=gone)
     service.tasks = [
         placed("carts:6", ""),
         placed("carts:7", "its headers are longer than 32 KiB"),
-        placed("carts:7", ""),
+        placed("carts:7", "", ended=True),
     ]
     asyncio.run(service.stop([*service.tasks]))
     assert service.unusable == {"carts:7": "its headers are longer than 32 KiB"}
+    assert ended == [False] * 2, "a deployment stops them, and of the third its end has been told"

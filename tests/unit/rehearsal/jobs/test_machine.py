@@ -6,24 +6,12 @@ from typing import Any
 
 import pytest
 
-from nova_infra.constructs.background.job_machine import definition
+from helpers.jobs import machine_of_nova
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.jobs.machine import JobExecution, StateMachine
 from nova_infra.rehearsal.jobs.paths import StateError, holds
 from nova_infra.rehearsal.jobs.runs import JobRuns
 from nova_infra.rehearsal.tasks.once import Ended
-
-
-def machine_of_nova(*, timeout_seconds: int = 60, allow_overlap: bool = False) -> dict[str, Any]:
-    return definition(
-        partition="aws",
-        cluster="dev",
-        family="dev-report",
-        task_definition="arn:dev-report:7",
-        network={},
-        timeout_seconds=timeout_seconds,
-        allow_overlap=allow_overlap,
-    )
 
 
 def execute(*names: str, runs: JobRuns, machine: dict[str, Any], limit: float = 30) -> list[JobExecution]:

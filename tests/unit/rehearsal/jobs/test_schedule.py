@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
-from nova_infra.constructs.background.job_machine import definition as machine_definition
+from helpers.jobs import machine_of_nova
 from nova_infra.rehearsal.clock import COMPRESSED
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
@@ -64,18 +64,6 @@ def play(
     stack = PlayedStack("dev-report", template, exports={}, revisions={})
     well = asyncio.run(jobs.run(stack, definition_of, sources, again=again))
     return well, told, gaps, store.values(FAILED, range(1))
-
-
-def machine_of_nova(*, allow_overlap: bool = False) -> dict[str, Any]:
-    return machine_definition(
-        partition="aws",
-        cluster="dev",
-        family="dev-report",
-        task_definition="arn:dev-report:7",
-        network={},
-        timeout_seconds=3600,
-        allow_overlap=allow_overlap,
-    )
 
 
 @pytest.mark.exhaustive("test_a_drill_makes_runs_long_and_sees_how_many_go_on_at_once")

@@ -1,5 +1,4 @@
 import json
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from helpers.repository import git
 from nova_infra.assembly import AssembledStack, Assembly
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage
@@ -18,11 +18,6 @@ from nova_infra.rehearsal.pipeline.release import (
     one_after_the_other,
     runs_tasks,
 )
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    return subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture

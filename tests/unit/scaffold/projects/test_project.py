@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.repository import git
 from helpers.scripts import load_script
 from nova_infra.config import load_config
 from nova_infra.errors import NovaError
@@ -37,12 +38,6 @@ def contents(root: Path) -> dict[str, bytes]:
         for path in root.rglob("*")
         if path.is_file() and ".git" not in path.relative_to(root).parts
     }
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Tests", "-c", "user.email=tests@example.com"]
-    result = subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, text=True)
-    return result.stdout.strip()
 
 
 LOCK = "#    uv pip compile services/carts-service/pyproject.toml services/kit/pyproject.toml --group dev -o a lock\n"
