@@ -113,11 +113,9 @@ WAITING = tests/unit/rehearsal/tasks tests/unit/rehearsal/jobs tests/unit/rehear
 RULES = tests/unit/checks tests/unit/config
 OPERATIONS = tests/unit/operations tests/unit/cli tests/unit/images tests/unit/deployed
 # The longest first, so that none is left alone at the end: of all cases, the rules' take twice as long as any others.
-# Where mypy has read nothing before, it takes as long as they do.
-LAST := $(and $(wildcard .mypy_cache),types)
-PARTS = unit-synthesis $(if $(LAST),,types) unit-rules unit-rehearsal unit-operations unit-others unit-services lint $(LAST)
+PARTS = unit-synthesis unit-rules unit-rehearsal unit-operations unit-others unit-services lint types
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
-# What test-all runs besides.
+# What test-all runs besides: first, because of tests mypy has read nothing before.
 FURTHER_PARTS = types-tests insecure
 CASES ?= not exhaustive
 # What `make test` has left for test-all: services may have no such cases, for which pytest exits with 5.

@@ -62,7 +62,7 @@ def connect(name: str, *, role: Role, where: Whereabouts) -> RecordedEnvironment
 
 
 def _rehearsed(name: str, where: Whereabouts) -> RehearsedEnvironment | None:
-    if (rehearsal := os.environ.get(REHEARSAL_VARIABLE)) is None:
+    if not (rehearsal := os.environ.get(REHEARSAL_VARIABLE)):
         return None
     from nova_infra.deployed.rehearsed import RehearsedEnvironment
 
@@ -76,7 +76,7 @@ def connect_to_change(name: str, *, where: Whereabouts) -> DeployedEnvironment:
         NovaError: There is no such environment, or no access to it; or it is a rehearsal's, whose drills show how a
             release is stopped.
     """
-    if REHEARSAL_VARIABLE in os.environ:
+    if os.environ.get(REHEARSAL_VARIABLE):
         raise RefusedError("rollback: is not rehearsed: the rehearsal's drills show how a release is stopped")
     return connect_to_aws(name, role="release", where=where)
 
@@ -105,7 +105,7 @@ def connect_to_aws(name: str, *, role: Role, where: Whereabouts) -> AwsEnvironme
 
 
 def _refuse_rehearsal(name: str, why: str) -> None:
-    if REHEARSAL_VARIABLE in os.environ:
+    if os.environ.get(REHEARSAL_VARIABLE):
         raise RefusedError(f"environment: {name!r} is a rehearsal's{why}")
 
 

@@ -1,6 +1,6 @@
 """Contradictions between tables of ``nova.toml``: engine, promotion, names; calls most other rules."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from itertools import combinations
 
@@ -51,8 +51,6 @@ def contradictions(parts: ValidParts) -> Iterator[str]:
     environments, services = parts.environments, parts.services
     if source is not None and delivery is not None:
         yield from _engine(source, delivery, environments)
-    if toolchain is not None and delivery is not None and len(environments) == parts.environment_count:
-        yield from _providers(delivery, {toolchain.account, *(each.account for each in environments.values())})
     if toolchain is not None and delivery is not None and toolchain.permissions_boundary:
         yield from _boundary(toolchain, delivery, environments)
     in_job = delivery is not None and delivery.engine == "github-actions"
@@ -115,16 +113,6 @@ def _engine(source: Source, delivery: Delivery, environments: Mapping[int, Envir
             yield (
                 f"environments[{index}].window: works only with CodePipeline; GitHub Actions would "
                 "deploy at any time: remove it"
-            )
-
-
-def _providers(delivery: Delivery, accounts: Container[str]) -> Iterator[str]:
-    """A wrong number: Nova would try to create what is there already."""
-    for index, account in enumerate(delivery.existing_oidc_providers):
-        if account not in accounts:
-            yield (
-                f"delivery.existing_oidc_providers[{index}]: {account!r} is no account of the toolchain or of an "
-                "environment: correct it, or remove it"
             )
 
 

@@ -49,12 +49,6 @@ def references(value: Any) -> Iterator[str]:
     return iter(found)
 
 
-def needs_of(resource: Mapping[str, Any]) -> set[str]:
-    """Logical ids and parameters that CloudFormation makes before a resource."""
-    named = resource.get("DependsOn", [])
-    return {*references(resource.get("Properties")), *([named] if isinstance(named, str) else named)}
-
-
 def _add_references(value: Any, found: list[str]) -> None:
     # Into a list, since a generator hands each name on through every level, and this is asked of every resource.
     if isinstance(value, list):

@@ -32,6 +32,17 @@ def _known(value: Any) -> Any:
     return value
 
 
+def _list(value: Any) -> list[Any]:
+    """A list: of a text, each character would count.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
 class Resolver:
     """Replaces intrinsic functions by values.
 
@@ -104,11 +115,11 @@ class Resolver:
             case "Fn::ImportValue":
                 return self._import_value(resolved())
             case "Fn::Join":
-                return argument[0].join(str(part) for part in resolved(argument[1]))
+                return argument[0].join(str(part) for part in _list(resolved(argument[1])))
             case "Fn::Sub":
                 return self._substitute(argument, where)
             case "Fn::Select":
-                return resolved(argument[1])[int(resolved(argument[0]))]
+                return _list(resolved(argument[1]))[int(resolved(argument[0]))]
             case "Fn::Split":
                 return _known(resolved(argument[1])).split(argument[0])
             case "Fn::FindInMap":

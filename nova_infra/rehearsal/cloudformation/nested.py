@@ -12,8 +12,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.assembly import Template, readable
-from nova_infra.operations.changes.template_values import needs_of
 from nova_infra.operations.planner.blockers.resources.quotas import NESTED
+from nova_infra.operations.planner.model import named
 
 _STACK = "AWS::CloudFormation::Stack"
 _FILLED = re.compile(r"\$\{([^!}][^}]*)\}")
@@ -180,7 +180,7 @@ def _id_of(name: str) -> dict[str, str]:
 
 
 def _wait_for_each_other(template: Template, inner: Mapping[str, Any]) -> bool:
-    needs = {name: needs_of(template["Resources"][name]) & inner.keys() for name in inner}
+    needs = {name: inner.keys() & set(named(template["Resources"][name])) for name in inner}
     try:
         return not list(TopologicalSorter(needs).static_order())
     except CycleError:

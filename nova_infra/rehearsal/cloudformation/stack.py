@@ -19,6 +19,7 @@ from nova_infra.rehearsal.cloudformation.physical import (
 )
 from nova_infra.rehearsal.cloudformation.vocabulary import ATTRIBUTES, check_properties, check_template
 
+_OF_A_LIST = re.compile("List<|CommaDelimitedList")
 _LOOKED_UP = re.compile(r"\{\{resolve:[^}]*\}\}")
 _REPOSITORY = "AWS::ECR::Repository"
 _PSEUDO_PARAMETERS = {"AWS::Partition": partition_of, "AWS::URLSuffix": domain_of}
@@ -174,9 +175,13 @@ class PlayedStack:
         if name in ("AWS::AccountId", "AWS::Region"):
             return self.home.account if name == "AWS::AccountId" else self.home.region
         if (parameter := self.template.get("Parameters", {}).get(name)) is not None:
-            if str(parameter.get("Type")).startswith("AWS::SSM::"):
+            kind = str(parameter.get("Type"))
+            if _OF_A_LIST.search(kind) and kind.startswith("AWS::SSM::"):
+                raise ValueError("its value is in Systems Manager")
+            if kind.startswith("AWS::SSM::Parameter::Value"):
                 return f"{{{{resolve:ssm:{parameter.get('Default')}}}}}"
-            return parameter["Default"]
+            default = parameter["Default"]
+            return [each.strip() for each in str(default).split(",")] if _OF_A_LIST.search(kind) else default
         resource_type = self.template["Resources"][name]["Type"]
         if resource_type == "AWS::ECS::TaskDefinition":
             return self.revisions[name]

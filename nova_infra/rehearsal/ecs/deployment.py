@@ -183,13 +183,11 @@ class PlayedDeployment:
     async def _retire(self, task: int, running: PlacedTask, reason: str, scheduler: Scheduler) -> None:
         self.record.losses.append(reason)
         self.tell(f"{self.service.name}: a task of {running.task.definition.revision} is replaced: {reason}")
-        room = self.rollout.shifts_traffic or self.rollout.maximum_percent > 100
+        room, too_soon = self.rollout.shifts_traffic or self.rollout.maximum_percent > 100, running.ended_too_soon
         if not (running.task.running and room):
             await self.service.stop([running])
         checked = self.service.is_asked or running.task.definition.health_check is not None
-        self._events.put_nowait(
-            partial(scheduler.failed, task, reason, counts=checked, too_soon=running.ended_too_soon)
-        )
+        self._events.put_nowait(partial(scheduler.failed, task, reason, counts=checked, too_soon=too_soon))
         # An unhealthy task goes when its replacement is there: see :meth:`Service.replace_lost`.
         while running in self.service.tasks:
             if self._finish is not None or running.group.healthy >= self.service.desired:

@@ -74,6 +74,7 @@ class Scheduler:
         self._step = -1
         self._minutes_left = 0
         self._on_the_minute = False
+        self._forgiving: list[int] = []
         self._hooks = OpenHooks(rollout.hooks)
         self._came_from = Phase.SCALING
         self._resumed = False
@@ -93,6 +94,7 @@ class Scheduler:
         state.phase = TaskPhase.HEALTHY
         if self._breaker.reset_on_healthy_task:
             state.forgave, self.failures = self.failures, 0
+            self._forgiving.append(task)
         return list(self._advance())
 
     def failed(self, task: int, reason: str, *, counts: bool = True, too_soon: bool = False) -> list[Command]:
@@ -106,10 +108,21 @@ class Scheduler:
         if state is None or state.phase is TaskPhase.STOPPING or self.phase is Phase.OVER:
             return list(self._advance())
         if state.side == self._counted_side and counts:
-            self.failures += 1 + too_soon * state.forgave
+            self.failures += 1
+            if too_soon:
+                self._count_again(task, state.forgave)
             if self.failures >= self._breaker.threshold(self._desired):
                 return list(self._break(reason))
         return list(self._advance())
+
+    def _count_again(self, task: int, forgiven: int) -> None:
+        """Count what a task forgave that was never healthy, unless another one forgave it after that."""
+        later = self._forgiving[self._forgiving.index(task) + 1 :] if task in self._forgiving else []
+        heir = next((self._tasks[each] for each in later if each in self._tasks), None)
+        if heir is not None:
+            heir.forgave += forgiven
+        else:
+            self.failures += forgiven
 
     def stopped(self, task: int) -> list[Command]:
         """A task that was being stopped is gone."""

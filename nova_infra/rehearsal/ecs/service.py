@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -271,6 +272,7 @@ class PlayedService:
         watching.append(asyncio.create_task(self._note_idle(task, places[0][0])))
         try:
             await task.ended()
+            task.ended_at = time.monotonic()
             for _, target in places:
                 target.draining = True
             await self.gone(task, True)
@@ -292,6 +294,7 @@ class PlayedService:
             self.idle[revision] = kept
 
     async def _stop(self, running: PlacedTask) -> None:
+        told = running.checks.done()
         running.checks.cancel()
         try:
             places = [(running.group, running.target), *running.further]
@@ -299,7 +302,8 @@ class PlayedService:
         finally:
             try:
                 await running.task.stop()
-                await self.gone(running.task, False)
+                if not told:
+                    await self.gone(running.task, False)
             finally:
                 self.killed_at_stop += running.task.killed_at_stop
                 self.tasks.remove(running)

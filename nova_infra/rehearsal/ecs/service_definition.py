@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.operations.changes.template_values import needs_of
+from nova_infra.operations.planner.model import named
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, read_rollout
@@ -93,7 +93,7 @@ def in_order(stack: PlayedStack) -> Iterator[list[ServiceDefinition]]:
     """A stack's services, each after those that it depends on; what no dependency keeps apart goes side by side."""
     left = stack.resources("AWS::ECS::Service")
     while left:
-        wave = [each for each in left if needs_of(stack.template["Resources"][each]).isdisjoint(left)] or left
+        wave = [each for each in left if not set(named(stack.template["Resources"][each])) & set(left)] or left
         left = [each for each in left if each not in wave]
         yield [read_service(stack, each) for each in wave]
 

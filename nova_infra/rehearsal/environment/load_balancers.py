@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -59,6 +59,7 @@ class LoadBalancers:
         self._networks: Users = ()
         self._internal: set[str] = set()
         self._with_tls: set[str] = set()
+        self._filters: dict[str, dict[str, Collection[str]]] = {}
         self._standing_in = asyncio.Lock()
 
     async def apply(self, stack: PlayedStack) -> None:
@@ -82,15 +83,17 @@ class LoadBalancers:
 
     def _firewalls(self, stack: PlayedStack) -> None:
         """Put the stack's web ACLs before the load balancers that they are for."""
+        self._filters[stack.name] = {}
         acls = {f"{stack.ref(each)}.Arn": each for each in stack.resources("AWS::WAFv2::WebACL")}
         for logical_id in stack.resources("AWS::WAFv2::WebACLAssociation"):
             # The firewall is not played as a whole, so what only AWS knows of it is no reason to refuse it.
             with contextlib.suppress(UnresolvableError, KeyError, TypeError, AttributeError):
                 said = stack.properties(logical_id)
                 rules = read_firewall(stack.properties(acls[said["WebACLArn"]]))
-                for listener in self._listeners.values():
-                    if listener.full_name == full_name_of(said["ResourceArn"]):
-                        listener.firewall.rules = rules
+                self._filters[stack.name][full_name_of(said["ResourceArn"])] = rules
+        known = {name: rules for each in self._filters.values() for name, rules in each.items()}
+        for listener in self._listeners.values():
+            listener.firewall.rules = known.get(listener.full_name, ())
 
     def remove(self, before: PlayedStack, after: PlayedStack) -> bool:
         """Remove the rules that a stack no longer has; return whether there were any."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from nova_infra.deployed.aws.deployments import needed_of_each, needed_requests
 from nova_infra.names import WEB_ALARMS, alarm_name
-from nova_infra.operations.changes.template_values import needs_of
+from nova_infra.operations.planner.model import named
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.alarms import PlayedAlarm, State, read_alarm
@@ -77,12 +77,12 @@ class Monitoring:
             services_run: Whether these are the ones that CloudFormation makes after the services, because they depend
                 on one. They see no minute in which its first tasks are still on their way.
         """
-        services = stack.resources("AWS::ECS::Service")
+        services = set(stack.resources("AWS::ECS::Service"))
         watched = {name for each in services for name in read_service(stack, each).rollout.alarms}
         for kind, put in ((_ALARM, self.put_alarm), (_COMPOSITE, self.put_composite_alarm)):
             for logical_id in stack.resources(kind):
-                properties, needs = stack.properties(logical_id), needs_of(stack.template["Resources"][logical_id])
-                waits = not needs.isdisjoint(services) and properties["AlarmName"] not in watched
+                properties, needs = stack.properties(logical_id), named(stack.template["Resources"][logical_id])
+                waits = not services.isdisjoint(needs) and properties["AlarmName"] not in watched
                 if waits == services_run:
                     put(properties)
 

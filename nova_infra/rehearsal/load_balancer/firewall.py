@@ -13,7 +13,8 @@ from aiohttp import web
 
 _GROUP = ("AWS", "AWSManagedRulesCommonRuleSet")
 _FILES = re.compile(r"\.(?:log|ini)$", re.IGNORECASE)
-_REMOTE_FILE = re.compile(r"(?:https?|ftps?|file)://\d{1,3}(?:\.\d{1,3}){3}", re.IGNORECASE)
+_REMOTE_FILE = re.compile(r"(?:https?|ftps?|file)://(?!127\.)\d{1,3}(?:\.\d{1,3}){3}", re.IGNORECASE)
+"""Here a listener has an address of this machine in place of its name."""
 _BAD_BOTS = re.compile("nessus|nmap", re.IGNORECASE)
 _RULES: Mapping[str, Callable[[web.BaseRequest], bool]] = {
     "NoUserAgent_HEADER": lambda request: not request.headers.get("User-Agent"),

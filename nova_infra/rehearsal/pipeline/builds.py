@@ -1,5 +1,6 @@
 """Runs the commands of a build action (CodeBuild), with the variables that earlier actions gave."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -140,7 +141,8 @@ def led_here(
 
 def log_name(action: str) -> str:
     """What the log of an action is called: a step's name may be of any length, and have slashes."""
-    return f"{action.replace('/', '-').encode()[:_MOST_BYTES_OF_A_NAME].decode(errors='ignore')}.log"
+    name = action.replace("/", "-").encode()[:_MOST_BYTES_OF_A_NAME].decode(errors="ignore")
+    return f"{name}.log" if name == action else f"{name}.{hashlib.sha256(action.encode()).hexdigest()[:8]}.log"
 
 
 def read_log(log: Path) -> str:

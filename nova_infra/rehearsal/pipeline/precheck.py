@@ -307,7 +307,8 @@ def _areas(stack: PlayedStack) -> set[str]:
     if stack.makes_up:
         found.add(_LOOKED_UP)
     for service in (read_service(stack, each) for each in stack.resources("AWS::ECS::Service")):
-        if len(service.properties.get("LoadBalancers", ())) > 1 + len(service.further):
+        known = {stack.ref(each) for each in stack.resources(f"{_ELB}::TargetGroup")}
+        if len(service.properties.get("LoadBalancers", ())) > 1 + len(known & set(service.further)):
             found.add(_FURTHER_GROUPS)
     return found - {""}
 

@@ -55,6 +55,7 @@ class Task(ABC):
         doubts: What only its image, or AWS, would show is written here, a clause by its revision.
         stopped_because: Why it was ended from outside before its time, if it was.
         killed_at_stop: Whether it had to be killed because it did not end within its stop timeout.
+        ended_at: When it was seen to have ended, by the clock that only goes forward; 0 before.
     """
 
     definition: TaskDefinition
@@ -67,6 +68,7 @@ class Task(ABC):
     doubts: dict[str, str] = field(default_factory=dict, kw_only=True)
     stopped_because: str = field(default="", kw_only=True)
     killed_at_stop: bool = field(default=False, kw_only=True)
+    ended_at: float = field(default=0.0, kw_only=True)
     _listening_since: float = field(default=0.0, kw_only=True)
     _started_in: float = field(default=0.0, kw_only=True)
     _peak: float = field(default=0.0, kw_only=True)
@@ -255,8 +257,8 @@ class Task(ABC):
 
     @property
     def uptime(self) -> float:
-        """Seconds since it began to listen; 0 where it has not."""
-        return time.monotonic() - self._listening_since if self._listening_since else 0.0
+        """Seconds since it began to listen, until it ended if that is noted; 0 where it has not."""
+        return (self.ended_at or time.monotonic()) - self._listening_since if self._listening_since else 0.0
 
     @property
     @abstractmethod

@@ -64,12 +64,6 @@ BAD_VALUES = [
     ("delivery.early_branch", "a b", "delivery.early_branch: 'a b'", "is not a branch"),
     ("delivery.github_ids", {"owner": 1}, "delivery.github_ids.repository:", "is missing"),
     ("delivery.existing_oidc_providers", ["1"], "existing_oidc_providers[0]: '1'", "is not an AWS account"),
-    (
-        "delivery.existing_oidc_providers",
-        ["999999999999"],
-        "_providers[0]: '999999999999'",
-        "is no account of the toolchain or of",
-    ),
     ("images", {"scanning": "none"}, "images.scanning: 'none'", "is not one of the choices"),
     ("images", {"build_arguments": {"A-B": "1"}}, "A-B", "is not the name of an environment variable"),
     ("images", {"buildkit": "moby/buildkit:v0.31.1"}, "images.buildkit:", "is not an image by its digest: write"),

@@ -13,7 +13,10 @@ from nova_infra.deployed.connect import (
     REHEARSAL_VARIABLE,
     Whereabouts,
     connect,
+    connect_followed,
+    connect_gate,
     connect_operated,
+    connect_steered,
     connect_to_change,
 )
 from nova_infra.errors import RefusedError
@@ -79,6 +82,18 @@ def test_who_may_not_take_the_role_enters_its_own_account_only(
     else:
         with pytest.raises(DeniedError, match="sts:AssumeRole of arn:aws:iam::333333333333:role/nova-prod-release"):
             sign_in(region="eu-west-1", role="nova-prod-release", account="333333333333")
+
+
+def test_a_variable_that_is_set_and_empty_is_no_rehearsal(
+    aws: None, project: Whereabouts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(REHEARSAL_VARIABLE, "")
+    environments: list[Any] = [
+        connect("live", role="observer", where=project),
+        *(way("live", where=project) for way in (connect_to_change, connect_operated, connect_followed)),
+        *(way("live", where=project) for way in (connect_steered, connect_gate)),
+    ]
+    assert all(":assumed-role/acme-live-" in identity(each) for each in environments)
 
 
 def test_nothing_is_changed_in_a_rehearsal(project: Whereabouts, monkeypatch: pytest.MonkeyPatch) -> None:

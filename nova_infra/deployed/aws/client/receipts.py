@@ -24,13 +24,14 @@ class Receipts:
         """Message to how often it was received, of those of a queue, by its name, that nobody has deleted."""
         return dict(self._kept.get(queue, {}))
 
-    def held_by(self, holder: str) -> dict[str, tuple[str, str]]:
-        """Message to its queue and its receipt, of those that somebody was the last to receive and has not deleted."""
-        return {
-            message: (queue, handle)
-            for message, (last, queue, handle) in self._holders.items()
-            if last == holder and message in self._kept.get(queue, ())
-        }
+    def let_go(self, holder: str) -> dict[str, tuple[str, str]]:
+        """Message to its queue and its receipt, of those that somebody who has ended has, and from now on has not.
+
+        A message is in the hands of who received it last, until it is deleted.
+        """
+        left = {message: (queue, handle) for message, (last, queue, handle) in self._holders.items() if last == holder}
+        self._holders = {message: held for message, held in self._holders.items() if message not in left}
+        return {message: place for message, place in left.items() if message in self._kept.get(place[0], ())}
 
     def hear(self, call: AwsCall, body: bytes, answer: bytes, holder: str = "") -> None:
         """Note what a call that succeeded has received or deleted. A call that nobody understands changes nothing.

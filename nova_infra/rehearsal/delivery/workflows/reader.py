@@ -174,6 +174,7 @@ class _WorkflowReader:
         except PatternError as error:
             raise self._source.error("push", f"on: {error}", "correct it") from None
         unknown = [f"{n} runs, although only GitHub knows {c!r}" for n, c in self._run.assumed.items() if n in relevant]
+        unknown += [each for name, said in self._run.withheld.items() if name in relevant for each in said]
         pipeline = Pipeline(str(self._content.get("name") or self._source.path.stem), tuple(found), {})
         return Workflow(
             pipeline,
@@ -188,7 +189,7 @@ class _WorkflowReader:
             tuple(job.name for job in self._jobs if job.name not in relevant and not job.gates and job.base),
             tuple(str(job.content["uses"]) for job in self._jobs if "uses" in job.content and job.base),
             tuple(dict.fromkeys(self._unplayed)),
-            (*unknown, *self._run.withheld, *dict.fromkeys(self._assumed)),
+            (*unknown, *dict.fromkeys(self._assumed)),
         )
 
     def _look_at(self, job: WorkflowJob) -> None:

@@ -47,7 +47,7 @@ class PushedRun:
     Attributes:
         skipped: Jobs that do not run, with the reason.
         assumed: Jobs that run by a condition that only GitHub knows, with the condition.
-        withheld: Outputs that jobs do not hand on, a sentence each.
+        withheld: Job to the outputs that it does not hand on, a sentence each.
     """
 
     def __init__(self, source: WorkflowText, branch: str, engine: str, services: Sequence[str] = ()) -> None:
@@ -62,7 +62,7 @@ class PushedRun:
         self._services = json.dumps([{"name": each} for each in services]) if services else UNKNOWN
         self.skipped: dict[str, str] = {}
         self.assumed: dict[str, str] = {}
-        self.withheld: list[str] = []
+        self.withheld: dict[str, list[str]] = {}
         self._outputs: dict[str, dict[str, Any]] = {}
         self._entered: dict[str, WorkflowJob] = {}
         self._known_steps: dict[str, tuple[list[JobStep], dict[str, Any], set[str]]] = {}
@@ -99,7 +99,9 @@ class PushedRun:
         # The runner hands no output on that holds a secret, or what a step masks.
         is_hidden = {key for key, text in wanted.items() if hidden & {each.strip() for each in embedded(text)}}
         found |= {key: "" for key, text in wanted.items() if key in is_hidden or _SECRET.search(text)}
-        self.withheld += [f"{job.name} hands on no {key}: a step of it masks that" for key in sorted(is_hidden)]
+        self.withheld[job.name] = [
+            f"{job.name} hands on no {key}: a step of it masks that" for key in sorted(is_hidden)
+        ]
         self._outputs[job.name] = Open() if "uses" in job.content else found
 
     def runs(self, job: WorkflowJob, results: Mapping[str, str]) -> bool:
@@ -149,10 +151,10 @@ class PushedRun:
                 raise self._source.error(job.base, said, "correct or simplify it") from None
             if runs is not False:
                 found.append(self._step(job, step, number, contexts, certain=bool(runs)))
-            hidden |= masked(step, job.variables(step)) if runs else set()
+            hidden |= masked(step, job.variables(step), account="account" in hidden) if runs else set()
             if "id" in step:
                 result = "skipped" if runs is False else "success" if runs else UNKNOWN
-                said_by = {} if runs is False else self._said_by(job, step) if runs else Open()
+                said_by = {} if runs is False else self._said_by(found[-1]) if runs else Open()
                 outcomes[str(step["id"])] = {"outputs": said_by, "outcome": result, "conclusion": result}
         return found, outcomes, hidden
 
@@ -293,9 +295,9 @@ class PushedRun:
         environment = Open(environment) if job.sets_more({}) else environment
         return {**self._github(1), "matrix": job.matrix, "inputs": inputs, "env": environment, "strategy": Open()}
 
-    def _said_by(self, job: WorkflowJob, step: Mapping[str, Any]) -> dict[str, Any]:
+    def _said_by(self, step: JobStep) -> dict[str, Any]:
         """The outputs of a step: open, unless all that writes them is known."""
-        script, known = in_lines(job.commands(step)), dict[str, Any]()
+        script, known = in_lines(step.commands), dict[str, Any]()
         if "nova github outputs" in script:
             known = {"engine": self._engine, "assembly": UNKNOWN if "--built" in script else ""}
         elif "nova registry --compare" in script:

@@ -194,7 +194,7 @@ class StandIns:
         """
         if self._pace.is_real or self._aws is None or address.startswith("127."):
             return
-        held = self._receipts.held_by(address)
+        held = self._receipts.let_go(address)
         for message, (queue, handle) in held.items():
             resource = self._resources.get((QUEUE, queue))
             hidden = float(resource.properties.get("VisibilityTimeout", 30)) if resource is not None else 30.0
@@ -282,7 +282,7 @@ class StandIns:
 
     def _note(self, caller: Caller, clause: str) -> None:
         said = self._denied.setdefault(caller.revision, []) if caller.judged else []
-        if clause not in said:
+        if not any(_remedied(each) == _remedied(clause) for each in said):
             said.append(clause)
 
     def _gap(self, said: str) -> None:
@@ -295,6 +295,11 @@ class _Anything(dict[str, Any]):
 
     def __missing__(self, name: str) -> str:
         return name
+
+
+def _remedied(clause: str) -> tuple[str, str]:
+    """The action that was denied and what allows it: of a bucket, one object tells of them all."""
+    return clause.partition(" on ")[0], clause.partition(": ")[2]
 
 
 def needs_stand_ins(template: Template) -> bool:

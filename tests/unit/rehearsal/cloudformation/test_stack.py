@@ -14,7 +14,11 @@ def stack(**container: Any) -> PlayedStack:
     task = {"ContainerDefinitions": [{"Name": "app", "Image": "app:1", **container}, {"Name": "log", "Image": "log:1"}]}
     resources = {"Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": task}}
     conditions = {"Near": {"Fn::Equals": [LOOKED_UP, "Kiruna"]}}
-    template = {"Parameters": {"Place": parameter}, "Conditions": conditions, "Resources": resources}
+    several = {"Type": "AWS::SSM::Parameter::Value<List<String>>", "Default": "/shop/places"}
+    name = {"Type": "AWS::SSM::Parameter::Name", "Default": "/shop/place"}
+    ports = {"Type": "CommaDelimitedList", "Default": "80, 443"}
+    parameters = {"Place": parameter, "Places": several, "Name": name, "Ports": ports}
+    template = {"Parameters": parameters, "Conditions": conditions, "Resources": resources}
     return PlayedStack("shop", template, exports={}, revisions={"Task": "Task:1"})
 
 
@@ -29,6 +33,8 @@ DYNAMIC = {"Fn::Join": ["", ["{{resolve:secretsmanager:", {"Ref": "AWS::Region"}
         ("{{resolve:ssm:/shop/level:3}}", "made-up"),
         (DYNAMIC, "made-up"),
         ("Kiruna", "Kiruna"),
+        ({"Ref": "Name"}, "/shop/place"),
+        ({"Fn::Select": ["1", {"Ref": "Ports"}]}, "443"),
     ],
 )
 def test_a_variable_has_a_made_up_value_for_what_cloudformation_looks_up(value: Any, given: str) -> None:
@@ -44,10 +50,13 @@ def test_a_variable_has_a_made_up_value_for_what_cloudformation_looks_up(value: 
         LOOKED_UP,
         {"Fn::Select": [0, {"Fn::Split": [":", LOOKED_UP]}]},
         {"Fn::If": ["Near", "b", "c"]},
+        {"Fn::Select": [0, LOOKED_UP]},
+        {"Fn::Join": [",", LOOKED_UP]},
+        {"Ref": "Places"},
     ],
 )
 def test_nothing_else_of_a_task_is_made_up(value: Any) -> None:
-    with pytest.raises(UnresolvableError, match="only CloudFormation can look"):
+    with pytest.raises(UnresolvableError, match=r"only CloudFormation can look|is no list|in Systems Manager"):
         stack(Image=value).properties("Task")
 
 

@@ -125,6 +125,19 @@ def test_a_task_that_ended_too_soon_never_set_the_count_back(too_soon: bool, out
     assert (scheduler.reason.startswith("3 tasks failed in a row"), bool(found)) == (outcome is not None, True)
 
 
+def test_what_a_task_forgave_that_ended_too_soon_is_forgiven_where_another_became_healthy_since() -> None:
+    scheduler = Scheduler(rolling(bake=5), desired=3, running=[1, 2, 3])
+    scheduler.begin()
+    for task in (4, 5):
+        scheduler.failed(task, "it exited")
+    for task in (6, 7):
+        scheduler.became_healthy(task)
+    scheduler.failed(6, "it exited", too_soon=True)
+    assert (scheduler.failures, scheduler.reason) == (1, "")
+    scheduler.failed(7, "it exited", too_soon=True)
+    assert scheduler.reason.startswith("4 tasks failed in a row"), "nobody was ever healthy"
+
+
 def test_when_the_old_revision_does_not_start_either_the_deployment_fails_with_both_reasons() -> None:
     rotten = {"new": True, "old": False}
     world = World(rolling(bake=5), start=rotten.__getitem__).minutes(1, red=("errors",))

@@ -34,6 +34,7 @@ def request(path: str = "/", **headers: str) -> web.BaseRequest:
         (request("/files?of=app.log&up=..%2Fa&see=https://example.com/a", **AGENT), None),
         (request("/files?of=..%2F..%2Fetc/passwd", **AGENT), "GenericLFI_QUERYARGUMENTS"),
         (request("/load?from=http%3A//198.51.100.7/x", **AGENT), "GenericRFI_QUERYARGUMENTS"),
+        (request("/login?next=http%3A//127.0.0.1%3A8123/", **AGENT), None),
         (request("/load?from=169.254.169.254", **AGENT), "EC2MetaDataSSRF_QUERYARGUMENTS"),
         (request(Cookie="a=" + 10_239 * "x", **AGENT), "SizeRestrictions_Cookie_HEADER"),
         (request(**{**AGENT, "Content-Length": "8192"}), None),

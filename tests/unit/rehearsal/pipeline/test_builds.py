@@ -110,5 +110,6 @@ def test_a_name_that_answers_https_alone_answers_nothing_else_here() -> None:
 
 @pytest.mark.parametrize("name", ["Dev.deploy / build: Push", "Dev.a: " + 300 * "x", "Dev.a: " + 100 * "試"])
 def test_the_log_of_an_action_of_any_name_can_be_written(name: str, tmp_path: Path) -> None:
-    (tmp_path / log_name(name)).write_text("done")
-    assert [each.name[:5] for each in tmp_path.iterdir()] == [name[:5]]
+    for each in (name, name.replace("/", "-") + "x"):
+        (tmp_path / log_name(each)).write_text("done")
+    assert [each.name[:5] for each in tmp_path.iterdir()] == [name[:5]] * 2, "each has its own"

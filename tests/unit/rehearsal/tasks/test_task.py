@@ -46,6 +46,13 @@ def test_a_task_runs_until_it_is_stopped(definition: Define, sources: Path) -> N
     assert (fault, task.killed_at_stop) == ("", False)
 
 
+def test_the_uptime_of_a_task_ends_with_it(definition: Define, sources: Path) -> None:
+    task = ProcessTask(definition(), asyncio.Semaphore(2), 20, sources=sources)
+    assert task.uptime == 0
+    task._listening_since, task.ended_at = 100.0, 104.5
+    assert task.uptime == 4.5
+
+
 def test_of_what_a_program_printed_last_the_line_counts_that_says_why() -> None:
     node = [
         "node:fs:562",

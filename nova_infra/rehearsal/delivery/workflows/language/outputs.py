@@ -9,37 +9,44 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.rehearsal.delivery.workflows.language.expressions import embedded
-from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open
+from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open, as_text
 
 _TO_FILE = r"[ \t]*>>?[ \t]*[\"']?\$\{?GITHUB_OUTPUT\}?[\"']?"
 _GROUP = re.compile(rf"\{{[ \t]*\n((?:(?![{{}}])[^\n]*\n)*?)[ \t]*\}}({_TO_FILE})")
 _OPENS = re.compile(rf"echo[ \t]+[\"']?([\w-]+)<<([\w-]+)[\"']?({_TO_FILE})?[ \t]*\n(.*)\n[ \t]*echo[ \t]+[\"']?\2\b")
+_PLAIN = r"(?:\$\([^()\n]*\)|\$\{?\w+\}?|[^\s\"'`;|&(){}<>$])*"
 _SAYS = re.compile(
-    rf"echo\s+(?:\"([\w-]+)=([^\"\n]*)\"|'?([\w-]+)=([^\"\n]*?)'?){_TO_FILE}"
+    rf"echo[ \t]+(?:\"([\w-]+)=([^\"\n]*)\"|'([\w-]+)=([^'\n]*)'|([\w-]+)=({_PLAIN})){_TO_FILE}"
     r"|echo\s+[\"']?::set-output name=([\w-]+)::(.*?)[\"']?\s*$",
     re.MULTILINE,
 )
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _WRITES_ANEW = re.compile(r"^.*[^>\n]>\s*[\"']?\$\{?GITHUB_OUTPUT", re.MULTILINE)
 _WRITES = re.compile(r"GITHUB_OUTPUT|::set-output ")
 _WRITES_KNOWN = re.compile(r"nova (?:github outputs|registry --compare)|--outputs|^\s*: ")
 """What writes outputs that are known, and what is left of a delimiter."""
 _DECIDES = re.compile(r"\b(if|case|for|while|until|exit)\b|&&|\|\|")
 _LEAVES_ALONE = re.compile(
-    r"\s*(?:#|[{}:]|\[|(?:\w+=\S*\s*)+$|[\w-]+=\$\(|"
-    r"(?:nova|echo|printf|cat|jq|git|date|cd|ls|set|test|export|if|then|elif|else|fi|for|do|done|true)\b|$)"
+    r"\s*(?:[{}():]|\[|\w+=|(?:nova|echo|printf|cat|jq|git|date|cd|ls|grep|head|tail|sort|wc|tr|sed|awk|cut|set|test"
+    r"|export|if|then|elif|else|fi|for|while|do|done|case|esac|true|tee)\b|$)"
 )
 """Commands that write no output, unless they name the file."""
+_NEXT = re.compile(r"&&|\|\|?|;|\$\(|\b(?:do|then|else)\b")
 _MASKS = re.compile(r"::add-mask::(?:%s\S*)?[\"']*\s*[\"']?(?:\$\{?(\w+)\}?|(\$\{\{.*?\}\}))")
+_SIGN_IN = "aws-actions/configure-aws-credentials"
+_LOG_IN = "aws-actions/amazon-ecr-login"
 _MASKED_BY = {
     "actions/create-github-app-token": ("token",),
-    "aws-actions/configure-aws-credentials": ("aws-access-key-id", "aws-secret-access-key", "aws-session-token"),
+    _SIGN_IN: ("aws-access-key-id", "aws-secret-access-key", "aws-session-token"),
 }
 """Actions to the outputs that they mask themselves."""
-_VARIABLE = re.compile(r"\$\{?(\w+)")
+_TEXT_WITH = r"(?:[^$`]|\$(?:\w+|\{{\w+\}}))*\$(?:{name}\b|\{{{name}\}})(?:[^$`]|\$(?:\w+|\{{\w+\}}))*"
+"""A value that holds another one as it is, and runs nothing."""
 
 
 def in_lines(script: str) -> str:
     """A script that writes each output in a line of its own; what it has written is gone where it writes anew."""
+    script = _COMMENT.sub("", script)
     script = _GROUP.sub(lambda found: "".join(f"{each}{found[2]}\n" for each in found[1].splitlines()), script)
     script = _OPENS.sub(_in_a_line, script)
     return script[max((found.start() for found in _WRITES_ANEW.finditer(script)), default=0) :]
@@ -64,7 +71,8 @@ def outputs(script: str, known: Mapping[str, Any], services: Any) -> dict[str, A
         services: What ``nova services --json`` says.
     """
     lines = _SAYS.sub("", script.replace("\\\n", " ")).splitlines()
-    rest = [line for line in lines if _WRITES.search(line) or not _LEAVES_ALONE.match(line)]
+    commands = {line: _NEXT.split(line) for line in lines}
+    rest = [each for each in lines if _WRITES.search(each) or not all(map(_LEAVES_ALONE.match, commands[each]))]
     found: dict[str, Any] = {}
     for name, value in _written(script):
         unsure = "$" in value or "`" in value or _DECIDES.search(script) or found.get(name, value) != value
@@ -73,18 +81,24 @@ def outputs(script: str, known: Mapping[str, Any], services: Any) -> dict[str, A
     return found if found and all(_WRITES_KNOWN.search(line) for line in rest) else Open(found)
 
 
-def masked(step: Mapping[str, Any], variables: Mapping[str, str]) -> set[str]:
-    """The expressions whose values a step masks, its own outputs among them.
+def masked(step: Mapping[str, Any], variables: Mapping[str, str], *, account: bool = False) -> set[str]:
+    """The expressions whose values a step masks, its own outputs among them; ``account`` for the AWS account's id.
 
     Args:
         variables: Those of the step, as they are written.
+        account: Whether that id is masked already.
     """
+    action, _, version = str(step.get("uses", "")).partition("@")
+    given = step.get("with") or {}
     script = str(step.get("run", ""))
     found = _MASKS.findall(script)
     names = {name for name, _ in found if name}
     said = _written(in_lines(script))
-    hidden = {name for name, value in said if names & {*_VARIABLE.findall(value)}}
-    hidden |= {*_MASKED_BY.get(str(step.get("uses")).partition("@")[0], ())}
+    hidden = {key for key, value in said for name in names if re.fullmatch(_TEXT_WITH.format(name=name), value)}
+    hidden |= {*_MASKED_BY.get(action, ())} | ({"registry"} if account and action == _LOG_IN else set())
+    masks_account = action == _SIGN_IN and isinstance(given, Mapping)
+    if masks_account and as_text(given.get("mask-aws-account-id", version.startswith("v1"))) == "true":
+        return {"account", *(f"steps.{step.get('id')}.outputs.{each}" for each in {*hidden, "aws-account-id"})}
     texts = [variables.get(name, "") or expression for name, expression in found]
     own = {f"steps.{step.get('id')}.outputs.{name}" for name in hidden}
     return own | {inner.strip() for text in texts for inner in embedded(text)}

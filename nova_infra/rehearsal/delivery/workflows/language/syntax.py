@@ -106,6 +106,8 @@ class WorkflowText:
             self._check_job(name, job)
 
     def _check_event(self, event: str, given: Mapping[str, Any]) -> None:
+        if "inputs" in given and event not in ("workflow_call", "workflow_dispatch"):
+            raise self.error(event, f"on: {event} has no inputs, so GitHub refuses it", "take them out")
         for key, each in (given.get("inputs") or {}).items():
             if event == "workflow_call" and "type" not in each:
                 fault = f"on: workflow_call: its input {key} has no type, which GitHub refuses"

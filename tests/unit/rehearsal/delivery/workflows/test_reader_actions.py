@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from helpers.edited_workflow import Change, read, said, with_action
+from nova_infra.rehearsal.delivery.definition import BuildAction
 
 ACTION = r"(      - uses: )./.github/actions/setup"
 SIGN_IN = (
@@ -182,3 +183,12 @@ def test_a_role_that_only_a_run_chooses_is_for_an_environments_jobs(
 def test_a_list_of_runs_brings_no_sources(tmp_path: Path) -> None:
     job = "runs-on: ubuntu-24.04, steps: [{run: gh run list --repo a/b, env: {GH_TOKEN: x}}, {run: make check}]"
     assert ["no step before it checks the repository out" in each for each in beside(tmp_path, job)] == [True]
+
+
+def test_the_address_of_an_environment_that_a_variable_names_is_known_after_its_deployment(tmp_path: Path) -> None:
+    named = ("deploy-dev", r"nova deploy dev", 'nova deploy "$TARGET"')
+    given = ("deploy-dev", r"BUILT:", "TARGET: ${{ format('{0}', 'dev') }}\n      BUILT:")
+    actions = {a.name: a for s in read(tmp_path, named, given).pipeline.stages for a in s.actions}
+    tests = actions["integration-test: Integration Tests"]
+    assert isinstance(tests, BuildAction)
+    assert tests.environment["BASE_URL"] == "#{dev.Url}"

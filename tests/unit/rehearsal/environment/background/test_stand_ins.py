@@ -212,6 +212,7 @@ CALLS: list[tuple[str, str, dict[str, Any]]] = [
     ("sqs", "delete_message", {"QueueUrl": "{QUEUE}", "ReceiptHandle": "x"}),
     ("dynamodb", "scan", {"TableName": "{TABLE}"}),
     ("s3", "get_object", {"Bucket": "elsewhere", "Key": "a/b"}),
+    ("s3", "get_object", {"Bucket": "elsewhere", "Key": "c"}),  # which the same line in nova.toml allows
     ("ssm", "get_parameter", {"Name": "/billing/key"}),
     ("sns", "publish", {"TopicArn": "arn:aws:sns:eu-west-1:333333333333:news", "Message": "x"}),
     ("lambda", "invoke", {"FunctionName": "resize"}),

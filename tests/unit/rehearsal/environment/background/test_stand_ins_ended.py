@@ -40,7 +40,7 @@ def test_they_come_back_within_a_compressed_minute(
 
     held = {"a": ("mail", "a1"), "b": ("mail", "b1")}
     monkeypatch.setattr(StandInAws, "attempt", attempt)
-    monkeypatch.setattr(Receipts, "held_by", lambda _, holder: held if holder == address else {})
+    monkeypatch.setattr(Receipts, "let_go", lambda _, holder: held if holder == address else {})
     stand_ins = asyncio.run(play())
     assert len(asked) == calls
     assert all(each["VisibilityTimeout"] == 1 and each["QueueUrl"].endswith("/mail") for each in asked)

@@ -7,6 +7,7 @@ from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Ope
 
 OURS = {"engine": "trains"}
 LIST = '[{"name": "carts"}]'
+RUNS_MORE = ("cd web && ./more.sh", "git diff | ./more.sh", "for x in a b; do ./more.sh $x; done", "A=$(./more.sh)")
 FILE = '>> "$GITHUB_OUTPUT"'
 
 
@@ -24,7 +25,13 @@ FILE = '>> "$GITHUB_OUTPUT"'
         (f'echo "list<<E" {FILE}\nnova services --json {FILE}\necho "E" {FILE}', {"list": LIST}, True),
         (f"{{\n  nova github outputs\n  echo a=1\n}} {FILE}", {**OURS, "a": "1"}, True),
         (f"nova github outputs {FILE}", OURS, True),
+        ("echo a=1; echo b=2 >> $GITHUB_OUTPUT", {"b": "2"}, True),
+        ("echo X=1 >>$GITHUB_ENV; echo b=2 >> $GITHUB_OUTPUT", {"b": "2"}, True),
+        (f'# echo "a=1" {FILE}\necho "b=2" {FILE}', {"b": "2"}, True),
         # What writes more is not known to write nothing else.
+        ("echo a='1' >> $GITHUB_OUTPUT", {}, False),
+        ("{ echo a=1; echo b=2; } >> $GITHUB_OUTPUT", {}, False),
+        (f'# echo "a=1" {FILE}\necho ok', {}, False),
         (f'{{ echo "a=1"; echo "b=2"; }} {FILE}', {}, False),
         (f"nova github outputs {FILE}\nfor x in a b; do\n  echo $x=1\ndone {FILE}", OURS, False),
         (f"nova github outputs {FILE}\ncat <<X {FILE}\na=1\nX", OURS, False),
@@ -32,6 +39,8 @@ FILE = '>> "$GITHUB_OUTPUT"'
         ('nova github outputs | tee -a "$GITHUB_OUTPUT"\necho a=1 | tee -a "$GITHUB_OUTPUT"', OURS, False),
         ("make release", {}, False),
         (f"nova github outputs {FILE}\n./scripts/more.sh", OURS, False),
+        *((f"{more}\nnova github outputs {FILE}", OURS, False) for more in RUNS_MORE),
+        (f"cd web && git diff | grep x; NAMES=$(ls | sort)\nnova github outputs {FILE}", OURS, True),
         (f"cd web\n# the list\nnova github outputs {FILE}", OURS, True),
         (f"nova github outputs \\\n  {FILE}", OURS, True),
         (f'echo "a=1" {FILE}\necho "b=2" > $GITHUB_OUTPUT', {"b": "2"}, True),
@@ -56,6 +65,12 @@ def test_the_outputs_of_a_script_are_open_unless_all_that_writes_them_is_known(
         ("""echo '::add-mask::'"$URL" """, {"steps.deploy.outputs.url"}),
         ("""printf '::add-mask::%s\\n' "$URL" """, {"steps.deploy.outputs.url"}),
         ('echo "$URL"', set()),
+        (
+            f'T=$(make token)\necho "::add-mask::$T"\necho "auth=token ${{T}} of $USER" {FILE}',
+            {"steps.own.outputs.auth"},
+        ),
+        (f'T=$(make token)\necho "::add-mask::$T"\necho "set=${{T:+yes}}" {FILE}', set()),
+        (f'T=$(make token)\necho "::add-mask::$T"\necho "hash=$(echo $T | sha256sum)" {FILE}', set()),
     ],
 )
 def test_what_a_step_masks_is_no_output_of_its_job(script: str, hidden: set[str]) -> None:
@@ -66,3 +81,22 @@ def test_what_a_step_masks_is_no_output_of_its_job(script: str, hidden: set[str]
 @pytest.mark.parametrize(("action", "hidden"), [("create-github-app-token@v2", True), ("checkout@v5", False)])
 def test_some_actions_mask_their_outputs_themselves(action: str, hidden: bool) -> None:
     assert masked({"id": "app", "uses": f"actions/{action}"}, {}) == ({"steps.app.outputs.token"} if hidden else set())
+
+
+@pytest.mark.parametrize(
+    ("version", "given", "hidden"),
+    [
+        ("v4", {"mask-aws-account-id": True}, True),
+        ("v1", {}, True),
+        ("v4", {}, False),
+        ("v4", {"role-to-assume": "x"}, False),
+    ],
+)
+def test_the_registry_of_an_account_whose_id_is_masked_is_masked_too(
+    version: str, given: dict[str, Any], hidden: bool
+) -> None:
+    signed = masked({"id": "aws", "uses": f"aws-actions/configure-aws-credentials@{version}", "with": given}, {})
+    assert ("account" in signed) is hidden
+    assert ("steps.aws.outputs.aws-account-id" in signed) is hidden
+    found = masked({"id": "ecr", "uses": "aws-actions/amazon-ecr-login@v2"}, {}, account="account" in signed)
+    assert found == ({"steps.ecr.outputs.registry"} if hidden else set())
