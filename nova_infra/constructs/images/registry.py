@@ -1,5 +1,6 @@
 """The ECR repository for a service's images: immutable tags, lifecycle rules, and who may pull."""
 
+import functools
 from collections.abc import Sequence
 
 import aws_cdk as cdk
@@ -11,6 +12,12 @@ UNTAGGED_DAYS = 7
 """How long an image without a tag is kept: nothing can be deployed from it. Not counted are those that an index with a
 tag names, an image and what is attested of it: ECR removes none of them while the index is there.
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html"""
+
+_PULL = (
+    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+    "ecr:DescribeImageSigningStatus",
+)
+"""What an environment's account may do: pull, and see whether an image is signed."""
 
 
 class ImageRegistry(Construct):
@@ -44,10 +51,13 @@ class ImageRegistry(Construct):
                 ecr.LifecycleRule(tag_status=ecr.TagStatus.UNTAGGED, max_image_age=cdk.Duration.days(UNTAGGED_DAYS))
             ],
         )
-        for account in pull_accounts:
-            self.repository.grant_pull(iam.AccountPrincipal(account))
+        if pull_accounts:
+            # One statement for all: a grant for each account is most of the messages to CDK's Node process.
             self.repository.add_to_resource_policy(
-                iam.PolicyStatement(
-                    principals=[iam.AccountPrincipal(account)], actions=["ecr:DescribeImageSigningStatus"]
-                )
+                iam.PolicyStatement(principals=[*map(_principal, pull_accounts)], actions=[*_PULL])
             )
+
+
+@functools.cache
+def _principal(account: str) -> iam.AccountPrincipal:
+    return iam.AccountPrincipal(account)

@@ -3,6 +3,9 @@ from typing import Any
 
 from helpers.assembly import Assembly
 
+# https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policy-examples.html
+PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
 
 def repositories(assembly: Assembly) -> dict[str, dict[str, Any]]:
     return assembly.resources("NovaRegistryStack", "AWS::ECR::Repository")
@@ -63,7 +66,7 @@ def test_images_of_this_installation_are_scanned_again_whenever_a_vulnerability_
 def test_the_environments_accounts_may_pull_and_nobody_may_push(assembly: Assembly) -> None:
     for repository in repositories(assembly).values():
         statements = repository["Properties"]["RepositoryPolicyText"]["Statement"]
-        for action in ("ecr:BatchGetImage", "ecr:DescribeImageSigningStatus"):
+        for action in (*PULL, "ecr:DescribeImageSigningStatus"):
             principals = json.dumps([each["Principal"] for each in statements if action in each["Action"]])
             assert all(account in principals for account in ("111111111111", "222222222222", "333333333333"))
             assert "*" not in principals

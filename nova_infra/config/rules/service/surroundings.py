@@ -52,19 +52,22 @@ def _closed(key: str, service: Service, services: Mapping[str, Service]) -> Iter
     ]
     for where, variables in parts:
         for address in addresses(variables):
-            named = services.get(address.host)
-            if named is not None and f"{address.host}:{address.port}" not in service.connects_to:
-                read = "NOVA_INTERNAL_URL" if named.internal else "NOVA_API_URL"
-                instead = f"let the code read {read}" if named.kind == "web" else "send to its queue"
+            if not is_open(address, service.connects_to):
+                place = f"{address.host}:{address.port}"
+                remedy = f'add connects_to = ["{place}"]'
+                if address.host in services:
+                    instead = _instead_of_its_name(services[address.host])
+                    remedy = f"as no service has a name in DNS, {instead}; if a DNS of yours has that name, {remedy}"
                 yield (
-                    f"{where}.environment.{address.variable}: leads to the service {address.host} by its name, which "
-                    f"no DNS has: {instead}"
+                    f"{where}.environment.{address.variable}: leads to {place}, a port that its tasks cannot reach: "
+                    f"{remedy}"
                 )
-            elif not is_open(address, service.connects_to):
-                yield (
-                    f"{where}.environment.{address.variable}: leads to {address.host}:{address.port}, a port that its "
-                    f'tasks cannot reach: add connects_to = ["{address.host}:{address.port}"]'
-                )
+
+
+def _instead_of_its_name(service: Service) -> str:
+    if service.kind == "web":
+        return f"let the code read {'NOVA_INTERNAL_URL' if service.internal else 'NOVA_API_URL'}"
+    return "send to its queue" if service.kind == "worker" else "leave it out, since nobody can call a job"
 
 
 def _sidecars(key: str, service: Service, environment: Environment) -> Iterator[str]:

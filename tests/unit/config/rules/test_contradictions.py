@@ -17,6 +17,12 @@ def test_two_environments_of_one_name(raw: dict[str, Any], refused: Callable[[],
     assert "environments[1].name: 'dev' is used twice" in refused()
 
 
+def test_accounts_with_a_provider_may_be_those_of_others_as_well(raw: dict[str, Any]) -> None:
+    accounts = ["111111111111", "999999999999"]
+    raw["delivery"] = {"engine": "github-actions", "existing_oidc_providers": accounts}
+    assert [*parse_config(raw).delivery.existing_oidc_providers] == accounts
+
+
 def test_two_environments_of_one_domain(raw: dict[str, Any], refused: Callable[[], str]) -> None:
     raw["environments"][2]["domain"]["name"] = raw["environments"][1]["domain"]["name"]
     assert "environments[2].domain.name: 'staging.nova.example.com' is also the domain of staging" in refused()

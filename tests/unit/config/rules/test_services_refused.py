@@ -65,6 +65,7 @@ def test_what_is_refused_is_reported_in_one_line_at_the_key_that_was_written(cas
         {"name": "mailer", "kind": "worker", "queue": {"name": "q", "dead": "d", "existing": True}},
         {"name": "mailer", "kind": "worker", "rollout": {"bake_minutes": 9}},
         {"name": "api", "environment": {"UP": "http://api:9200"}, "connects_to": ["api:9200"]},
+        {"name": "api", "environment": {"ISSUER": "https://api", "AUDIENCE": "https://web,https://api"}},
         {"name": "report", "kind": "job", "schedule": "rate(1 minutes)", "timeout_seconds": 60},
         {"name": "a", "kind": "job",
          "environments": {"dev": {"schedule": "0 6 * * *"}, "prod": {"schedule": "0 7 * * *"}}},
