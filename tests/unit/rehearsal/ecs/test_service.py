@@ -198,12 +198,15 @@ def test_a_task_is_in_each_of_its_target_groups_and_has_to_be_healthy_in_each(fa
     )  # fmt: skip
     outer, inner = (TargetGroup(name, read_target_group({})) for name in ("outer", "inner"))
     runtime: Any = SimpleNamespace(task=lambda *_: task)
-    service = PlayedService("carts", "shop", balancer, cast(Any, None), [outer], runtime, further=[inner])
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [outer], runtime, further=[(balancer, inner)])
 
     async def play() -> list[str | None]:
         placed = await service.start(Revision(cast(Any, definition), Path()), outer)
         faults = [placed.fault()]
         assert [len(each.targets) for each in (outer, inner)] == [1, 1]
+        for number, (_, each) in enumerate(service.places, start=1):
+            vars(each.targets[0]).update(served=number, failed=0, seconds=0.0, log_seconds=0.0, slow=0)
+        assert service.requests()["carts:7"].served == 3
         inner.targets[0].healthy = False
         faults.append(placed.fault())
         placed.checks.cancel()
