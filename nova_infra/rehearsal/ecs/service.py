@@ -253,8 +253,8 @@ class PlayedService:
 
     def may_end(self, placed: PlacedTask) -> bool:
         """Whether a task has ended well: a worker may end after so many messages, and ECS starts another."""
-        task = placed.task
-        return not (self.is_asked or task.running or task.stopped_because) and task.exit_code == 0
+        ended = not (placed.task.running or placed.task.stopped_because)
+        return ended and not self.is_asked and placed.task.exit_code == 0
 
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
@@ -270,9 +270,8 @@ class PlayedService:
         async with self.deploying:
             lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
             ended = {each: fault for each, fault in lost.items() if not each.task.running}
-            for each, fault in ended.items():
-                if not self.may_end(each):
-                    self.fallen[self.revision.name] = since_start(each, fault)
+            for each in (each for each in ended if not self.may_end(each)):
+                self.fallen[self.revision.name] = since_start(each, ended[each])
             await self.stop(list(ended))
             unhealthy = [running for running in lost if running.task.running]
             for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
