@@ -9,7 +9,7 @@ from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules.network.internal import asked_from_outside
 from nova_infra.config.services.runtime import MIN_BAKE_MINUTES
 from nova_infra.config.values.existing import ExistingLoadBalancer
-from nova_infra.deployed.protocol import Account, pages
+from nova_infra.deployed.protocol import Account
 from nova_infra.documents.text import counted
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
@@ -75,7 +75,7 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         names = sorted({balancer.security_group, *found.get("SecurityGroups", ())})
         groups = access.call("ec2", "describe_security_groups", GroupIds=names)["SecurityGroups"]
         own = _own_resources(config, environment, access)
-        rules = pages(access, "elbv2", "describe_rules", "Rules", ListenerArn=balancer.listener)
+        rules = access.pages("elbv2", "describe_rules", "Rules", ListenerArn=balancer.listener)
         others = of_others(rules, own.get("AWS::ElasticLoadBalancingV2::ListenerRule", ()))
     except NovaError as error:
         if "NotFound" in (code := error.code):
