@@ -251,6 +251,11 @@ class PlayedService:
         """Drain and stop some tasks, side by side."""
         await gather(*(self._stop(running) for running in tasks))
 
+    def may_end(self, placed: PlacedTask) -> bool:
+        """Whether a task has ended well: a worker may end after so many messages, and ECS starts another."""
+        ended = not (placed.task.running or placed.task.stopped_because)
+        return ended and not self.is_asked and placed.task.exit_code == 0
+
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
 
@@ -265,8 +270,8 @@ class PlayedService:
         async with self.deploying:
             lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
             ended = {each: fault for each, fault in lost.items() if not each.task.running}
-            for each, fault in ended.items():
-                self.fallen[self.revision.name] = since_start(each, fault)
+            for each in (each for each in ended if not self.may_end(each)):
+                self.fallen[self.revision.name] = since_start(each, ended[each])
             await self.stop(list(ended))
             unhealthy = [running for running in lost if running.task.running]
             for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
