@@ -224,15 +224,12 @@ class PlayedService:
         places: list[tuple[TargetGroup, Target]] = []
         try:
             await task.start()
-            groups = (group, *(each for _, each in self.further))
-            places += [(each, self.load_balancer.register(each, task)) for each in groups]
+            for each in (group, *(further for _, further in self.further)):
+                places.append((each, self.load_balancer.register(each, task)))
             for each, target in places:
                 if not await self.load_balancer.wait_healthy(each, target):
-                    raise TaskFailedError(
-                        target.last_fault
-                        if isinstance(self.load_balancer, Unbalanced)
-                        else f"failed the load balancer's health check: {target.last_fault}"
-                    )
+                    of_checks = "failed the load balancer's health check: " if self.is_asked else ""
+                    raise TaskFailedError(f"{of_checks}{target.last_fault}")
             await task.suffer()
         except BaseException as error:
             if isinstance(error, ListensElsewhereError):
