@@ -224,15 +224,12 @@ class PlayedService:
         places: list[tuple[TargetGroup, Target]] = []
         try:
             await task.start()
-            groups = (group, *(each for _, each in self.further))
-            places += [(each, self.load_balancer.register(each, task)) for each in groups]
+            for each in (group, *(further for _, further in self.further)):
+                places.append((each, self.load_balancer.register(each, task)))
             for each, target in places:
                 if not await self.load_balancer.wait_healthy(each, target):
-                    raise TaskFailedError(
-                        target.last_fault
-                        if isinstance(self.load_balancer, Unbalanced)
-                        else f"failed the load balancer's health check: {target.last_fault}"
-                    )
+                    of_checks = "failed the load balancer's health check: " if self.is_asked else ""
+                    raise TaskFailedError(f"{of_checks}{target.last_fault}")
             await task.suffer()
         except BaseException as error:
             if isinstance(error, ListensElsewhereError):
@@ -251,6 +248,11 @@ class PlayedService:
         """Drain and stop some tasks, side by side."""
         await gather(*(self._stop(running) for running in tasks))
 
+    def may_end(self, placed: PlacedTask) -> bool:
+        """Whether a task has ended well: a worker may end after so many messages, and ECS starts another."""
+        ended = not (placed.task.running or placed.task.stopped_because)
+        return ended and not self.is_asked and placed.task.exit_code == 0
+
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
 
@@ -265,8 +267,8 @@ class PlayedService:
         async with self.deploying:
             lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
             ended = {each: fault for each, fault in lost.items() if not each.task.running}
-            for each, fault in ended.items():
-                self.fallen[self.revision.name] = since_start(each, fault)
+            for each in (each for each in ended if not self.may_end(each)):
+                self.fallen[self.revision.name] = since_start(each, ended[each])
             await self.stop(list(ended))
             unhealthy = [running for running in lost if running.task.running]
             for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
