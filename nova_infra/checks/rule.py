@@ -138,7 +138,10 @@ def filled_in(value: Any, known: Mapping[str, str], tables: Mapping[str, Any] | 
         case {"Ref": str(name)} if name in known:
             return known[name]
         case {"Fn::FindInMap": [str(table), str(row), str(column), *_]}:
-            return (tables or {}).get(table, {}).get(row, {}).get(column, value)
+            found: Any = tables
+            for key in (table, row, column):
+                found = found.get(key) if isinstance(found, Mapping) else None
+            return value if found is None else found
         case dict():
             return {key: filled_in(each, known, tables) for key, each in value.items()}
         case list():
@@ -149,8 +152,10 @@ def filled_in(value: Any, known: Mapping[str, str], tables: Mapping[str, Any] | 
 
 
 def referenced(value: object) -> str | None:
-    """The logical id that a ``Ref`` or ``Fn::GetAtt`` points to; None for anything else."""
+    """The logical id that a ``Ref`` or ``Fn::GetAtt`` points to, or a ``Fn::Sub`` of one; None for anything else."""
     match value:
+        case {"Fn::Sub": str(text)} if one := re.fullmatch(r"\$\{(\w+)(\.\w+)*\}", text):
+            return one[1]
         case {"Ref": str(logical_id)}:
             return logical_id
         case {"Fn::GetAtt": [str(logical_id), *_]}:

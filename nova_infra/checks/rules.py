@@ -67,7 +67,7 @@ def _with_accounts(template: Mapping[str, Any]) -> Mapping[str, Any]:
     accounts = {name: each for name, each in defaults.items() if re.fullmatch(r"\d{12}", each)}
     if not accounts and not isinstance(tables, Mapping):
         return template
-    return {**template, "Resources": filled_in(template["Resources"], accounts, tables)}
+    return {**template, "Resources": filled_in(template.get("Resources", {}), accounts, tables)}
 
 
 def _macros(template: Mapping[str, Any]) -> tuple[str, ...]:

@@ -11,6 +11,12 @@ from pathlib import Path
 
 _INSTRUCTION = re.compile(r"\s*([A-Za-z]+)\s+(.*)", re.DOTALL)
 _STAGE = re.compile(r"(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_HEREDOC = re.compile(
+    r"^([ \t]*(?:RUN|COPY|ADD)\b[^\n]*?(?<!<)<<-?[\"']?([A-Za-z_]\w*)[\"']?[^\n]*\n)(?:[^\n]*\n)*?\t*\2[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""An instruction with a text up to a line of its own, whose lines are no instructions."""
+
 _SHELL = ("/bin/sh", "-c")
 # Users that an official image has, as its Dockerfile makes them, and a plain Debian or Alpine lacks: user and group id.
 _USERS = {
@@ -161,7 +167,7 @@ def _stage(text: str, target: str = "") -> _BuildStage:
 
 def _instructions(text: str) -> Iterator[tuple[str, str]]:
     """Each instruction, in capitals, and what follows it."""
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    lines = (line for line in _HEREDOC.sub(r"\1", text).splitlines() if not line.lstrip().startswith("#"))
     for found in filter(None, map(_INSTRUCTION.fullmatch, re.sub(r"\\\s*\n", " ", "\n".join(lines)).splitlines())):
         yield found.group(1).upper(), found.group(2)
 

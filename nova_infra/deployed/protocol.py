@@ -20,9 +20,6 @@ from nova_infra.deployed.model import (
 from nova_infra.deployed.rollouts import LifecycleHook, Readings, RequestCount, RequestRate, ServiceDeployment
 from nova_infra.deployed.stack import Certificate, ChangeSet, Stack, StackEvent, Template
 
-_PLACES = {"NextToken": "NextToken", "NextMarker": "Marker", "Marker": "Marker"}
-"""What answers call the place at which the next page begins, to what questions call it."""
-
 
 class Account(Protocol):
     """Calls AWS in one account and region: see :class:`nova_infra.deployed.aws.client.session.Aws`."""
@@ -30,15 +27,8 @@ class Account(Protocol):
     def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Call an operation."""
 
-
-def pages(account: Account, service: str, operation: str, key: str, /, **arguments: Any) -> Iterator[Any]:
-    """All items under a key of an operation's answers, page after page."""
-    place: dict[str, Any] = {}
-    while True:
-        page = account.call(service, operation, **arguments, **place)
-        yield from page[key]
-        if not (place := {asked: page[said] for said, asked in _PLACES.items() if page.get(said)}):
-            return
+    def pages(self, service: str, operation: str, key: str, /, **arguments: Any) -> Iterator[Any]:
+        """All items under a key of a paginated operation's answers."""
 
 
 class ObservedEnvironment(Protocol):

@@ -59,6 +59,8 @@ from nova_infra.names import (
 from nova_infra.stacks.environment import EnvironmentStacks
 from nova_infra.stacks.services.infrastructure import Extension
 
+_KEPT = logs.RetentionDays.THREE_MONTHS
+
 
 @dataclass(frozen=True)
 class ToolVersions:
@@ -101,8 +103,7 @@ class NovaPipelineStack(cdk.Stack):
         self._limit_roles(config)
         name = pipeline_name(config.platform.name)
         self._key, self.topic = self._encrypted_topic(name, config)
-        kept, told = logs.RetentionDays.THREE_MONTHS, pipeline_log_group(config.platform.name)
-        builds = log_group(self, "Logs", kept, self._key, name=told)
+        builds = log_group(self, "Logs", _KEPT, self._key, name=pipeline_log_group(config.platform.name))
         artifacts = ArtifactStore(self, "Artifacts", key=self._key).bucket
         source = source_of(config.source)
         build = BuildStep(source=source, tools_digest=tool_versions.own)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from helpers.pages import Paged
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
@@ -49,7 +50,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-class Account:
+class Account(Paged):
     """Answers every operation with what a test says."""
 
     def __init__(self, answers: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import botocore.session
 from botocore import xform_name
 from botocore.validate import ParamValidator
 
+from helpers.pages import Paged
 from nova_infra.assumptions.catalogue import EXPERIMENTS
 from nova_infra.assumptions.run import read
 from nova_infra.assumptions.sandbox.stacks import Sandbox
@@ -46,7 +47,7 @@ def conforms(values: Any, shape: Any) -> None:
     assert not report.has_errors(), report.generate_report()
 
 
-class SandboxAccount:
+class SandboxAccount(Paged):
     """An account with CloudFormation and ECS's deployments, in which every other answer is given by a test.
 
     Attributes:

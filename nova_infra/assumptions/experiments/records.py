@@ -9,7 +9,6 @@ from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_
 from nova_infra.assumptions.sandbox.requests import ask
 from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError
 from nova_infra.assumptions.sandbox.templates import ref, resource, template
-from nova_infra.deployed.protocol import pages
 from nova_infra.errors import NovaError
 from nova_infra.machine.parallel import threads
 
@@ -38,7 +37,7 @@ def _parameters(sandbox: Sandbox) -> Iterator[Reading]:
 
 
 def _history(sandbox: Sandbox, name: str) -> set[int]:
-    versions = pages(sandbox, "ssm", "get_parameter_history", "Parameters", Name=name, MaxResults=50)
+    versions = sandbox.pages("ssm", "get_parameter_history", "Parameters", Name=name, MaxResults=50)
     return {int(each["Version"]) for each in versions if each.get("LastModifiedDate")}
 
 

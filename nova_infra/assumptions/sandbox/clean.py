@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nova_infra.assumptions.sandbox.stacks import GROUND, PREFIX, TAG, LeftoversError, SandboxAccount
-from nova_infra.deployed.protocol import pages
 from nova_infra.errors import NovaError, PassingError
 
 _BETWEEN_LOOKS = 10.0
@@ -15,7 +14,7 @@ _TRIES = 2
 
 def leftovers(account: SandboxAccount) -> list[dict[str, Any]]:
     """The stacks that experiments left behind, by their tag."""
-    return [stack for stack in pages(account, "cloudformation", "describe_stacks", "Stacks") if _is_ours(stack)]
+    return [stack for stack in account.pages("cloudformation", "describe_stacks", "Stacks") if _is_ours(stack)]
 
 
 def clean(account: SandboxAccount, *, pause: Callable[[float], object] = time.sleep) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -114,6 +114,12 @@ class Sandbox:
         if self._stopped.is_set():
             raise StoppedError
         return self._account.call(service, operation, **arguments)
+
+    def pages(self, service: str, operation: str, key: str, /, **arguments: Any) -> Iterator[Any]:
+        """All items under a key of a paginated operation's answers."""
+        if self._stopped.is_set():
+            raise StoppedError
+        return self._account.pages(service, operation, key, **arguments)
 
     def assume(self, role_arn: str) -> SandboxAccount | None:
         """The account by a role in it; None while the role cannot be assumed yet."""

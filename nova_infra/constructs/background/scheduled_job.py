@@ -68,9 +68,7 @@ class ScheduledJob(Construct):
             allow_overlap=service.allow_overlap,
         )
         role = self._role(task_definition, cluster_name)
-        kept = retention(runtime.log_retention_days)
-        runs = log_group(self, "Runs", kept, key, name=job_log_group(self._name))
-        self.machine = self._machine(states, role, runs)
+        self.machine = self._machine(states, role, retention(runtime.log_retention_days), key)
         if runtime.exec:
             acknowledge_exec(task_definition)
         self._failed()
@@ -85,11 +83,12 @@ class ScheduledJob(Construct):
         }
 
     def _machine(
-        self, states: Mapping[str, Any], role: iam.Role, log_group: logs.ILogGroup
+        self, states: Mapping[str, Any], role: iam.Role, kept: logs.RetentionDays, key: kms.IKey | None
     ) -> stepfunctions.CfnStateMachine:
+        runs = log_group(self, "Runs", kept, key, name=job_log_group(self._name))
         destination = stepfunctions.CfnStateMachine.LogDestinationProperty(
             cloud_watch_logs_log_group=stepfunctions.CfnStateMachine.CloudWatchLogsLogGroupProperty(
-                log_group_arn=log_group.log_group_arn
+                log_group_arn=runs.log_group_arn
             )
         )
         machine = stepfunctions.CfnStateMachine(

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from nova_infra.config import Config
 from nova_infra.config.values.fields import aws_regions
-from nova_infra.deployed.protocol import Account, pages
+from nova_infra.deployed.protocol import Account
 from nova_infra.errors import NovaError
 from nova_infra.names import BOOTSTRAP_QUALIFIER, PIPELINE_STACK, boundary_name
 from nova_infra.operations.doctor.check import Check, not_known
@@ -49,7 +49,7 @@ def boundary_checks(config: Config, access: Account) -> Iterator[Check]:
 
 def _roles_limited_by(arn: str, access: Account) -> Iterator[str]:
     which = {"PolicyArn": arn, "PolicyUsageFilter": "PermissionsBoundary"}
-    for role in pages(access, "iam", "list_entities_for_policy", "PolicyRoles", **which):
+    for role in access.pages("iam", "list_entities_for_policy", "PolicyRoles", **which):
         yield role["RoleName"]
 
 
@@ -57,7 +57,7 @@ def _roles(access: Account) -> Iterator[str]:
     """Names of the roles that the pipeline's stack has created; empty if it is not deployed yet."""
     of_stack = ("cloudformation", "list_stack_resources", "StackResourceSummaries")
     try:
-        for resource in pages(access, *of_stack, StackName=PIPELINE_STACK):
+        for resource in access.pages(*of_stack, StackName=PIPELINE_STACK):
             if resource["ResourceType"] == "AWS::IAM::Role" and resource["ResourceStatus"] != "DELETE_COMPLETE":
                 yield resource["PhysicalResourceId"]
     except NovaError as error:

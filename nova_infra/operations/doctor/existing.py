@@ -9,13 +9,13 @@ from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.rules.network.internal import asked_from_outside
 from nova_infra.config.services.runtime import MIN_BAKE_MINUTES
 from nova_infra.config.values.existing import ExistingLoadBalancer
-from nova_infra.deployed.protocol import Account, pages
+from nova_infra.deployed.protocol import Account
 from nova_infra.documents.text import counted
 from nova_infra.errors import NovaError
 from nova_infra.names import environment_prefix, stack_name
 from nova_infra.operations.doctor.check import Check, not_known
 from nova_infra.operations.gates.listener_rules import collisions, of_others
-from nova_infra.operations.gates.orphans import wanted_rules
+from nova_infra.operations.gates.orphans import ListenerRule, wanted_rules
 
 _IDLE_SECONDS = 60
 """The default idle timeout, after which a request counts as unanswered. The shortest bake allows for it."""
@@ -75,11 +75,10 @@ def existing_load_balancer(config: Config, environment: Environment, access: Acc
         names = sorted({balancer.security_group, *found.get("SecurityGroups", ())})
         groups = access.call("ec2", "describe_security_groups", GroupIds=names)["SecurityGroups"]
         own = _own_resources(config, environment, access)
-        rules = pages(access, "elbv2", "describe_rules", "Rules", ListenerArn=balancer.listener)
-        others = of_others(rules, own.get("AWS::ElasticLoadBalancingV2::ListenerRule", ()))
+        others = _others(balancer, own, access)
     except NovaError as error:
-        if "NotFound" in (code := error.code):
-            key = {"ListenerNotFound": "listener", "InvalidGroup.NotFound": "security_group"}.get(code, "arn")
+        if "NotFound" in error.code:
+            key = {"ListenerNotFound": "listener", "InvalidGroup.NotFound": "security_group"}.get(error.code, "arn")
             yield Check(False, f"load balancer: {error}", _correct(key, environment))
         else:
             yield not_known(f"the load balancer {balancer.full_name}", error)
@@ -209,6 +208,12 @@ def _opens(rule: Mapping[str, Any], port: int) -> bool:
     if rule.get("IpProtocol") not in ("-1", "tcp", "6"):
         return False
     return rule["IpProtocol"] == "-1" or bool(rule.get("FromPort", 0) <= port <= rule.get("ToPort", 65535))
+
+
+def _others(balancer: ExistingLoadBalancer, own: Mapping[str, list[str]], access: Account) -> list[ListenerRule]:
+    """The rules of others on the listener."""
+    rules = access.pages("elbv2", "describe_rules", "Rules", ListenerArn=balancer.listener)
+    return of_others(rules, own.get("AWS::ElasticLoadBalancingV2::ListenerRule", ()))
 
 
 def _own_resources(config: Config, environment: Environment, access: Account) -> dict[str, list[str]]:

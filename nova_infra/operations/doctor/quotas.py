@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.deployed.model import VCPU_QUOTA
-from nova_infra.deployed.protocol import Account, pages
+from nova_infra.deployed.protocol import Account
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check, not_known
 
@@ -42,7 +42,7 @@ def build_quotas(config: Config, access: Account) -> Iterator[Check]:
         return
     wanted = dict.fromkeys(["x86-64", *(service.architecture for service in config.services)])
     try:
-        listed = pages(access, "service-quotas", "list_service_quotas", "Quotas", ServiceCode="codebuild")
+        listed = access.pages("service-quotas", "list_service_quotas", "Quotas", ServiceCode="codebuild")
         found = {str(each["QuotaName"]): (float(each["Value"]), str(each["QuotaCode"])) for each in listed}
     except NovaError as error:
         yield not_known("the quota of concurrent builds", error)

@@ -134,6 +134,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     unknown_words,
     other_branches,
     crowded_schedules,
+    stores.closed_directories,
 )
 
 

@@ -89,6 +89,11 @@ class PlacedTask:
         return quiet
 
     @property
+    def requests(self) -> Requests:
+        """What it got by all of its target groups."""
+        return sum((_requests(target) for _, target in self.further), _requests(self.target))
+
+    @property
     def ended_too_soon(self) -> bool:
         """Whether it ended before the first check of its container in AWS, where it was never healthy, then."""
         check = self.task.definition.health_check
@@ -116,7 +121,7 @@ class PlayedService:
         rule: The listener rule that leads to it.
         test_rule: The listener rule that leads tests to its newest revision, None where there is none.
         groups: Its target groups; the first is the one that production uses now.
-        further: Other target groups that its tasks are in.
+        further: Other target groups that its tasks are in, each behind its load balancer.
         grace: Seconds after a task's start in which ECS ignores failing health checks.
         revision: The revision of the last completed deployment, None before the first.
         deploying: Held while a deployment, or the replacement of a task, is under way.
@@ -149,7 +154,7 @@ class PlayedService:
     gone: Callable[[Task, bool], Awaitable[None]] = _unheard
     unusable: dict[str, str] = field(default_factory=dict)
     fallen: dict[str, str] = field(default_factory=dict)
-    further: list[TargetGroup] = field(default_factory=list)
+    further: list[tuple[LoadBalancer, TargetGroup]] = field(default_factory=list)
     _ended: dict[str, Requests] = field(default_factory=dict)
     _elsewhere: set[str] = field(default_factory=set)
 
@@ -162,8 +167,13 @@ class PlayedService:
         totals = {revision: requests + Requests() for revision, requests in self._ended.items()}
         for running in self.tasks:
             name = running.task.definition.revision
-            totals[name] = totals.get(name, Requests()) + _requests(running.target)
+            totals[name] = totals.get(name, Requests()) + running.requests
         return totals
+
+    @property
+    def places(self) -> list[tuple[LoadBalancer, TargetGroup]]:
+        """All of its target groups, each behind its load balancer."""
+        return [*((self.load_balancer, group) for group in self.groups), *self.further] if self.is_asked else []
 
     @property
     def is_asked(self) -> bool:
@@ -214,14 +224,12 @@ class PlayedService:
         places: list[tuple[TargetGroup, Target]] = []
         try:
             await task.start()
-            places += [(each, self.load_balancer.register(each, task)) for each in (group, *self.further)]
+            for each in (group, *(further for _, further in self.further)):
+                places.append((each, self.load_balancer.register(each, task)))
             for each, target in places:
                 if not await self.load_balancer.wait_healthy(each, target):
-                    raise TaskFailedError(
-                        target.last_fault
-                        if isinstance(self.load_balancer, Unbalanced)
-                        else f"failed the load balancer's health check: {target.last_fault}"
-                    )
+                    of_checks = "failed the load balancer's health check: " if self.is_asked else ""
+                    raise TaskFailedError(f"{of_checks}{target.last_fault}")
             await task.suffer()
         except BaseException as error:
             if isinstance(error, ListensElsewhereError):
@@ -240,6 +248,11 @@ class PlayedService:
         """Drain and stop some tasks, side by side."""
         await gather(*(self._stop(running) for running in tasks))
 
+    def may_end(self, placed: PlacedTask) -> bool:
+        """Whether a task has ended well: a worker may end after so many messages, and ECS starts another."""
+        ended = not (placed.task.running or placed.task.stopped_because)
+        return ended and not self.is_asked and placed.task.exit_code == 0
+
     async def replace_lost(self) -> list[str]:
         """Replace the tasks that ended or became unhealthy since the last deployment, as the scheduler does.
 
@@ -254,8 +267,8 @@ class PlayedService:
         async with self.deploying:
             lost = {running: fault for running in self.tasks if (fault := running.fault()) is not None}
             ended = {each: fault for each, fault in lost.items() if not each.task.running}
-            for each, fault in ended.items():
-                self.fallen[self.revision.name] = since_start(each, fault)
+            for each in (each for each in ended if not self.may_end(each)):
+                self.fallen[self.revision.name] = since_start(each, ended[each])
             await self.stop(list(ended))
             unhealthy = [running for running in lost if running.task.running]
             for _ in range(self.desired - len(self.tasks) + len(unhealthy)):
@@ -309,7 +322,7 @@ class PlayedService:
                 self.tasks.remove(running)
                 name = running.task.definition.revision
                 self.unusable |= {name: running.target.unusable} if running.target.unusable else {}
-                self._ended[name] = self._ended.get(name, Requests()) + _requests(running.target)
+                self._ended[name] = self._ended.get(name, Requests()) + running.requests
 
 
 def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> float:

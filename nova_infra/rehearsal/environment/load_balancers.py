@@ -143,9 +143,14 @@ class LoadBalancers:
         counts = sum((listener.firewall.refused for listener in self._listeners.values()), Counter[str]())
         return [f"{counted(count, 'request')} ({name})" for name, count in counts.most_common()]
 
-    def groups_named(self, arns: Sequence[str]) -> list[TargetGroup]:
-        """The target groups with some ARNs, as far as stacks of this environment have them."""
-        return [self._groups[arn] for arn in arns if arn in self._groups]
+    def groups_named(self, arns: Sequence[str]) -> list[tuple[LoadBalancer, TargetGroup]]:
+        """The target groups with some ARNs, each behind its load balancer, as far as this environment has them."""
+        found: dict[str, tuple[LoadBalancer, TargetGroup]] = {}
+        for group in (self._groups[arn] for arn in arns if arn in self._groups):
+            for listener in self._listeners.values():
+                if any(entry.group is group for rule in listener.rules for entry in rule.forward):
+                    found.setdefault(group.name, (listener, group))
+        return list(found.values())
 
     def _changed(self, key: str, properties: Any) -> bool:
         if self._applied.get(key) == properties:

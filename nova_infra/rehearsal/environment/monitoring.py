@@ -206,11 +206,11 @@ class Monitoring:
                 self._record("AWS/ECS", "MemoryUtilization", dimensions, min(share, 100.0))
         self._record("ECS/ContainerInsights", "RunningTaskCount", dimensions, len(running))
         self._record("ECS/ContainerInsights", "DesiredTaskCount", dimensions, service.desired)
-        for group in service.groups if service.is_asked else ():
+        for balancer, group in service.places:
             healthy = sum(target.healthy is True for target in group.targets)
             unhealthy = sum(target.healthy is False for target in group.targets)
-            place = {"LoadBalancer": service.load_balancer.full_name, "TargetGroup": group.name}
-            kind = "AWS/NetworkELB" if service.load_balancer.protocol in TRANSPORT else "AWS/ApplicationELB"
+            place = {"LoadBalancer": balancer.full_name, "TargetGroup": group.name}
+            kind = "AWS/NetworkELB" if balancer.protocol in TRANSPORT else "AWS/ApplicationELB"
             self._record(kind, "HealthyHostCount", place, healthy)
             self._record(kind, "UnHealthyHostCount", place, unhealthy)
 

@@ -148,7 +148,9 @@ class Environments:
         for service in environment.services():
             for placed in service.tasks:
                 revision = placed.task.definition.revision
-                if revision in released and (fault := await _lasting(placed, self.seconds_between_looks)) is not None:
+                if revision not in released or service.may_end(placed):
+                    continue
+                if (fault := await _lasting(placed, self.seconds_between_looks)) is not None:
                     self.record.note_lost(revision, since_start(placed, fault))
                     break  # the others are of one image
 

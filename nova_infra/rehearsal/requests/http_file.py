@@ -26,6 +26,8 @@ _DRAWN = {
     "$timestamp": "1767225600",
     "$isoTimestamp": "2026-01-01T00:00:00Z",
     "$randomInt": "417",
+    "$datetime": "2026-01-01T00:00:00Z",
+    "$localDatetime": "2026-01-01T00:00:00Z",
 }
 
 _MOST_FILLED = 1_000_000
@@ -58,11 +60,13 @@ class _HttpFileReader:
         self._path = path
         self._variables: dict[str, str] = {}
         self._drafts: list[_Draft] = []
-        self._open = False
+        self._open = self._in_handler = False
 
     def read(self, text: str) -> list[SampleRequest]:
         for number, line in enumerate(text.splitlines(), start=1):
-            if line.startswith("###"):
+            if self._in_handler:
+                self._in_handler = "%}" not in line
+            elif line.startswith("###"):
                 self._open = False
             elif not self._open:
                 self._before_request(number, line.strip())
@@ -72,6 +76,9 @@ class _HttpFileReader:
 
     def _before_request(self, number: int, line: str) -> None:
         if not line or line.startswith(("#", "//")):
+            return
+        if line.startswith("< {%"):
+            self._in_handler = "%}" not in line
             return
         if variable := _VARIABLE.fullmatch(line):
             self._variables[variable.group(1)] = self._filled(number, variable.group(2).strip())
@@ -97,8 +104,9 @@ class _HttpFileReader:
     def _in_request(self, number: int, line: str) -> None:
         draft = self._drafts[-1]
         if draft.in_body:
-            if line.startswith(("> ", ">>", "<> ")):
-                raise self._error(number, "handles the response, which the rehearsal does not", "leave it out")
+            if line.startswith(("> ", ">>", "<> ", "?? ")):  # what an editor does with the answer
+                self._in_handler = "{%" in line and "%}" not in line
+                return
             draft.body.append(self._filled(number, line))
         elif not line.strip():
             draft.in_body = True

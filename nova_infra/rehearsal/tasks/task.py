@@ -90,6 +90,11 @@ class Task(ABC):
         """Whether its program is there, and has not been killed for what it holds."""
 
     @property
+    @abstractmethod
+    def exit_code(self) -> int | None:
+        """The exit code of its program, once it has ended."""
+
+    @property
     def ending(self) -> bool:
         """Whether its program has ended, and why is not known yet."""
         return False

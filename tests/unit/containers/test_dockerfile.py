@@ -8,6 +8,7 @@ from nova_infra.containers.dockerfile import (
     program_of,
     programs_of_shells,
     variables_of,
+    volumes_of,
     with_users,
 )
 
@@ -121,3 +122,15 @@ def test_what_another_shell_runs_is_written_out(text: str, target: str, wanted: 
 def test_the_variables_of_the_last_stage_are_read(text: str, variables: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(text)
     assert variables_of(tmp_path / "Dockerfile") == variables
+
+
+def test_the_lines_of_a_heredoc_are_no_instructions(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(
+        'FROM python:3.13-slim\nENV A=1\nRUN <<EOF bash -e\nenv B=2 make\nCMD ["no"]\nEOF\n'
+        "COPY --chown=1 <<-'end' /start.sh\n\tvolume /no\n\tentrypoint no\n\tend\n"
+        'RUN echo $((1<<2))\nVOLUME /data\nCMD ["serve"]\n'
+    )
+    assert program_of(dockerfile) == ("serve",)
+    assert variables_of(dockerfile) == {"A": "1"}
+    assert volumes_of(dockerfile) == ("", ["/data"])

@@ -53,7 +53,12 @@ _WRITTEN = re.compile(
     r"(?i).*(log|output|destination|artifact|export|result|report|tracing|inventory).*|environment(variables)?|tags|buildspec"
 )
 _MACHINES = ("AWS::EC2::Instance", "AWS::EC2::LaunchTemplate")
-_LETTING_IN = ("AWS::EKS::AccessEntry", "AWS::S3::AccessGrant", "AWS::ServiceCatalog::PortfolioPrincipalAssociation")
+# Type to the property that says to what it lets a role in.
+_LETTING_IN = {
+    "AWS::EKS::AccessEntry": "ClusterName",
+    "AWS::S3::AccessGrant": "AccessGrantsLocationId",
+    "AWS::ServiceCatalog::PortfolioPrincipalAssociation": "PortfolioId",
+}
 _BUCKET = re.compile(
     r"s3://([\w.${}-]+)|https?://([\w.${}-]+?)\.s3[.-]|https?://s3[\w.-]*\.amazonaws\.com/([\w.${}-]+)"
     r"|arn:aws:s3:::([\w.${}-]+)"
@@ -103,13 +108,21 @@ def wires_between(template: Template) -> Iterator[Wire]:
 def _let_in(template: Template) -> Iterator[Wire]:
     """What lets a role use something by naming the two: it then uses the roles of whatever belongs to that thing."""
     parts = {name: list(leaves(each.get("Properties", {}))) for name, each in template.resources.items()}
-    named = {name: {*map(referenced, each)} - {None} for name, each in parts.items()}
-    for logical_id in (name for kind in _LETTING_IN for name, _ in template.of_type(kind)):
-        principals = {each for each in named[logical_id] if template.resources.get(each or "", {}).get("Type") == ROLE}
-        things = named[logical_id] - principals
-        for leaf in (leaf for name, each in named.items() if name in things or things & each for leaf in parts[name]):
-            for role in _roles(template, leaf):
-                yield from (Wire("", (), None, role, by) for by in principals)
+    named = {
+        name: {id_ for leaf in each if (id_ := referenced(leaf)) in template.resources} for name, each in parts.items()
+    }
+    for kind, key in _LETTING_IN.items():
+        for logical_id, properties in template.of_type(kind):
+            principals = {each for each in named[logical_id] if template.resources[each or ""]["Type"] == ROLE}
+            things, name = named[logical_id] - principals, properties.get(key, "")
+            # Also by its name, word for word: what has that name, and what names it by the same key.
+            things |= {
+                other for other, each in template.resources.items() if each.get("Properties", {}).get("Name") == name
+            }
+            for other, each in template.resources.items():
+                if other in things or things & named[other] or each.get("Properties", {}).get(key) == name:
+                    for role in (role for leaf in parts[other] for role in _roles(template, leaf)):
+                        yield from (Wire("", (), None, role, by) for by in principals)
 
 
 def _roles(template: Template, value: object) -> Iterator[object]:

@@ -109,7 +109,8 @@ class SeveralContainers(ContainerTask):
     async def start(self) -> None:
         await self._together(self._rise())
         assert self._fall is not None, "its containers have started"
-        await asyncio.wait({self._fall}, timeout=with_others(_STAY_SECONDS))
+        if any(each.definition.essential for each in self.others):
+            await asyncio.wait({self._fall}, timeout=with_others(_STAY_SECONDS))
         if self._fallen is not None:
             raise TaskFailedError(self.stopped_reason())
         for each in self.others:

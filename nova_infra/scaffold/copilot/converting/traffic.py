@@ -7,7 +7,7 @@ from nova_infra.config import Health
 from nova_infra.documents.text import counted
 from nova_infra.scaffold.copilot.reading.manifests import Manifest
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
-from nova_infra.scaffold.copilot.reading.values import whole_seconds
+from nova_infra.scaffold.copilot.reading.values import port, whole_seconds
 
 _MAX_VALUES = 5
 
@@ -27,8 +27,7 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
         hosts: Gets the host names, each with its hosted zone where the manifest names it.
     """
     letter = part.manifest.letter
-    port = part.take("image", "port", kind=int)
-    table.put("port", port)
+    table.put("port", part.take("image", "port", kind=int))
     if part.peek("http") is False:
         part.take("http", kind=bool)
         table.notes.append(part.note("http", what="No service without a load balancer and a port: see `nlb`."))
@@ -56,7 +55,7 @@ def convert(part: Part, table: TomlTable, hosts: dict[str, str | None]) -> None:
         part.fault("http", "version", what=f"{version!r} is not a version: write http1, http2 or grpc")
     elif version is not None:
         table.put("protocol", _PROTOCOLS[version.lower()])
-    part.take("http", "target_port", kind=object, convert=lambda value: table.put("port", int(value)))
+    table.put("port", part.take("http", "target_port", kind=object, convert=port))
     if part.take("http", "redirect_to_https", kind=bool) is False:
         part.leave("http", "redirect_to_https")
 

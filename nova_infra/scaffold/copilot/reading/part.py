@@ -66,7 +66,8 @@ class Part:
             return None
         place = (*self._prefix, *path)
         self.manifest.used.add(place)
-        if kind is not object and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        is_other = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or _tag(value)
+        if kind is not object and is_other:
             self.manifest.fault(place, f"{_shown(value)} is not a {_KINDS[kind]}: write one")
             return None
         try:
@@ -128,4 +129,11 @@ def _shown(value: Any) -> str:
     """As YAML has it, in one line; only texts have quotes."""
     if isinstance(value, bool):
         return str(value).lower()
+    if tag := _tag(value):
+        return shortened(f"{tag} {value[tag]}")
     return shortened(str(value) if isinstance(value, date) else repr(value))
+
+
+def _tag(value: Any) -> str:
+    """CloudFormation's tag of a value that only a deployment knows, such as ``!Ref``; empty where it has none."""
+    return next((key for key in value if key.startswith("!")), "") if isinstance(value, dict) else ""

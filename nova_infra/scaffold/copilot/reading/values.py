@@ -40,6 +40,13 @@ def whole_seconds(value: Any) -> int:
     return max(1, round(seconds(value)))
 
 
+def port(value: Any) -> int:
+    """A port, as a number or a text."""
+    if re.fullmatch(r"\d{1,5}", str(value)) is None:
+        raise ValueError("is not a port: write its number")
+    return int(value)
+
+
 def task_range(value: Any) -> tuple[int, int]:
     """Fewest and most tasks, as in ``1-10``."""
     found = re.fullmatch(r"(\d{1,4})-(\d{1,4})", str(value))

@@ -29,7 +29,7 @@ def resource(name: str, kind: str = "AWS::IAM::Role", status: str = "CREATE_COMP
     return {"PhysicalResourceId": name, "ResourceType": kind, "ResourceStatus": status}
 
 
-class Paged(Account):
+class OneByOne(Account):
     """Answers lists with one thing a page."""
 
     def call(self, service: str, operation: str, /, *, region: str | None = None, **arguments: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def look(config: Config, **changes: Any) -> list[tuple[bool | None, str, str]]:
             ]
         },
     }
-    account = Paged(answers | changes)
+    account = OneByOne(answers | changes)
     found = [(check.right, check.what, check.remedy) for check in boundary_checks(config, account)]
     for _, operation, _, arguments in account.calls:
         if "policy" in operation:

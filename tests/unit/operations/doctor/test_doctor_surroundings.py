@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.doctor import ANOTHERS
+from helpers.pages import Paged
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import ServiceError
 from nova_infra.errors import NovaError
@@ -38,7 +39,7 @@ def configured(**staging: Any) -> Config:
     return parse_config(raw)
 
 
-class Account:
+class Account(Paged):
     """Answers each operation with what a test says, or by its function."""
 
     def __init__(self, **answers: Any) -> None:

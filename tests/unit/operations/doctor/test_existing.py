@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from helpers.existing import BALANCER, GROUP, existing_network
+from helpers.pages import Paged
 from nova_infra.config import Config, parse_config
 from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
@@ -57,7 +58,7 @@ def tcp(first: int, last: int, **destination: Any) -> dict[str, Any]:
     return {"IpProtocol": "tcp", "FromPort": first, "ToPort": last, **destination}
 
 
-class Account:
+class Account(Paged):
     """An account in which all is as nova.toml says, but for what a test says."""
 
     def __init__(self, **answers: Any) -> None:

@@ -20,9 +20,12 @@ def running(
     ending: bool = False,
     uptime: float = 3.4,
     interval: float = 0,
+    code: int | None = 1,
+    because: str = "",
 ) -> PlacedTask:
     check = SimpleNamespace(interval=interval) if interval else None
     task: Any = SimpleNamespace(running=runs, ending=ending, stopped_reason=lambda: f"{name} exited", name=name)
+    task.exit_code, task.stopped_because = code, because
     task.uptime, task.definition = uptime, SimpleNamespace(health_check=check)
     target = SimpleNamespace(healthy=healthy, last_fault=f"{name} answers 500")
     return PlacedTask(cast(Any, task), cast(Any, target), cast(Any, None), cast(Any, None))
@@ -78,10 +81,20 @@ def test_what_is_unhealthy_goes_when_its_replacement_is_there(
     assert len(service.tasks) == 2
 
 
-def test_a_task_that_ended_by_itself_is_remembered_with_its_revision() -> None:
-    service = Watched([running("a", runs=False), running("b", healthy=False)])
+@pytest.mark.parametrize(
+    ("ended", "remembered"),
+    [
+        ({}, True),
+        ({"code": 0}, False),  # A worker may end after so many messages.
+        ({"code": 0, "because": "container log-router: exited"}, True),
+        ({"code": None}, True),
+    ],
+)
+def test_a_task_that_ended_by_itself_is_remembered_with_its_revision(ended: dict[str, Any], remembered: bool) -> None:
+    service = Watched([running("a", runs=False, **ended), running("b", healthy=False)])
     asyncio.run(service.replace_lost())
-    assert service.fallen == {"carts:7": "within 3 s of its start it ended while it was serving: a exited"}
+    said = {"carts:7": "within 3 s of its start it ended while it was serving: a exited"}
+    assert service.fallen == (said if remembered else {})
 
 
 @pytest.mark.parametrize(
@@ -185,12 +198,15 @@ def test_a_task_is_in_each_of_its_target_groups_and_has_to_be_healthy_in_each(fa
     )  # fmt: skip
     outer, inner = (TargetGroup(name, read_target_group({})) for name in ("outer", "inner"))
     runtime: Any = SimpleNamespace(task=lambda *_: task)
-    service = PlayedService("carts", "shop", balancer, cast(Any, None), [outer], runtime, further=[inner])
+    service = PlayedService("carts", "shop", balancer, cast(Any, None), [outer], runtime, further=[(balancer, inner)])
 
     async def play() -> list[str | None]:
         placed = await service.start(Revision(cast(Any, definition), Path()), outer)
         faults = [placed.fault()]
         assert [len(each.targets) for each in (outer, inner)] == [1, 1]
+        for number, (_, each) in enumerate(service.places, start=1):
+            vars(each.targets[0]).update(served=number, failed=0, seconds=0.0, log_seconds=0.0, slow=0)
+        assert service.requests()["carts:7"].served == 3
         inner.targets[0].healthy = False
         faults.append(placed.fault())
         placed.checks.cancel()

@@ -24,7 +24,7 @@ def service(*usages: Usage | None) -> Any:
         )
         for usage in usages
     ]
-    return SimpleNamespace(cluster="shop", name="carts", tasks=tasks, desired=len(tasks), groups=[], is_asked=False)
+    return SimpleNamespace(cluster="shop", name="carts", tasks=tasks, desired=len(tasks), places=[])
 
 
 def values(monitoring: Monitoring, name: str) -> list[float]:
@@ -58,6 +58,23 @@ def test_what_tasks_use_is_recorded_as_shares() -> None:
     assert gaps == []
     assert values(monitoring, "CPUUtilization") == [40.0, 60.0]
     assert values(monitoring, "MemoryUtilization") == [25.0, 75.0]
+
+
+def test_each_target_group_counts_its_targets_under_its_own_load_balancer() -> None:
+    monitoring = Monitoring("prod", [], [], lambda _: None)
+    carts = service(Usage(cpu=40.0, memory=128.0))
+    for name, protocol, healthy in (("outer", "HTTP", True), ("inner", "TCP", False)):
+        group = SimpleNamespace(name=f"group/{name}", targets=[SimpleNamespace(healthy=healthy)])
+        carts.places.append((SimpleNamespace(full_name=name, protocol=protocol), group))
+    monitoring.end_minute([carts])
+    counted = [
+        monitoring.store.values(
+            Metric.of(f"AWS/{kind}ELB", "HealthyHostCount", {"LoadBalancer": name, "TargetGroup": f"group/{name}"}),
+            range(1),
+        )
+        for kind, name in (("Application", "outer"), ("Network", "inner"))
+    ]
+    assert counted == [[1], [0]]
 
 
 def cpu_alarm(name: str, **more: Any) -> dict[str, Any]:

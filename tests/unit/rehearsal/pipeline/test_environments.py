@@ -22,7 +22,8 @@ LOOK = "Dev is looked at"
 class Placed:
     """A task whose faults, look after look, are given; the last one stays."""
 
-    def __init__(self, revision: str, *faults: str | None, running: bool = True) -> None:
+    def __init__(self, revision: str, *faults: str | None, running: bool = True, ended_well: bool = False) -> None:
+        self.ended_well = ended_well
         self.task = SimpleNamespace(definition=SimpleNamespace(revision=revision), running=running, uptime=47.4)
         self._faults = list(faults)
 
@@ -38,7 +39,7 @@ class Opened:
 
     def services(self) -> list[Any]:
         self._did.append(f"{self._name} is looked at")
-        return [SimpleNamespace(tasks=list(self._tasks))]
+        return [SimpleNamespace(tasks=list(self._tasks), may_end=lambda placed: placed.ended_well)]
 
     async def rest(self) -> None:
         self._did.append(f"{self._name} rests")
@@ -96,6 +97,7 @@ def test_an_environment_that_failed_ends_at_once() -> None:
         ([Placed("gate:2", None), Placed("gate:2", "it failed its checks")], "it failed its checks"),
         ([Placed("gate:2", "it failed its checks", "it failed its checks", None)], ""),  # the machine was busy
         ([Placed("gate:1", "it failed its checks")], ""),  # what ran before
+        ([Placed("gate:2", "it ended: exit code 0", running=False, ended_well=True)], ""),
     ],
 )
 def test_a_task_of_the_release_that_did_not_last_is_noted_once(tasks: list[Placed], lost: str) -> None:

@@ -48,13 +48,44 @@ def test_a_body_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
     assert only.body == b"RIFF\0"
 
 
+def test_what_an_editor_does_with_an_answer_is_left_out() -> None:
+    text = """\
+< {%
+  request.variables.set("n", "GET /no")
+%}
+POST /a?at={{$datetime iso8601}}
+
+{"n": 7}
+
+> {%
+  client.test("ok", () => response.status === 200)
+### none
+%}
+### next
+GET /b
+
+> ./check.js
+>> answer.json
+<> earlier.200.json
+> {% client.log("one line") %}
+?? status == 200
+###
+GET /c
+"""
+    requests = read_http(Path("requests.http"), text)
+    assert [(each.method, each.path.partition("?")[0], each.body) for each in requests] == [
+        ("POST", "/a", b'{"n": 7}'),
+        ("GET", "/b", b""),
+        ("GET", "/c", b""),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("GET /a\n\n###\n\nhello there world\n", "r.http:5: 'hello there world' is not a request: write one such as"),
         ("GET /a\nnonsense\n", "r.http:2: 'nonsense' is not a header: write Name: value"),
         ("GET /{{token}}\n", "r.http:1: uses {{token}}, which nothing sets: add a line @token = value"),
-        ("GET /a\n\n\n> {% client.test() %}\n", "r.http:4: handles the response, which the rehearsal does not"),
         ("POST /a\n\n< ./none.bin\n", "r.http:1: its body none.bin does not exist: correct its path"),
         ("POST /a\n\n< ./a\0b\n", "r.http:1: its body a\0b cannot be read (its name has a null character)"),
         ("POST /a\n\n< /dev/zero\n", "r.http:1: its body /dev/zero is not a file: correct its path"),

@@ -47,9 +47,14 @@ def test_a_task_runs_until_it_is_stopped(definition: Define, sources: Path) -> N
 
 
 def test_the_uptime_of_a_task_ends_with_it(definition: Define, sources: Path) -> None:
-    task = ProcessTask(definition(), asyncio.Semaphore(2), 20, sources=sources)
+    class Listening(ProcessTask):
+        def begin(self, at: float) -> None:
+            self._listening_since = at
+
+    task = Listening(definition(), asyncio.Semaphore(2), 20, sources=sources)
     assert task.uptime == 0
-    task._listening_since, task.ended_at = 100.0, 104.5
+    task.begin(100.0)
+    task.ended_at = 104.5
     assert task.uptime == 4.5
 
 

@@ -2,6 +2,9 @@
 
 import tomllib
 
+import pytest
+
+from nova_infra.errors import NovaError
 from nova_infra.scaffold.copilot.project import import_copilot
 
 from .conftest import API, Write
@@ -50,3 +53,24 @@ secrets: {AWS_ACCESS_KEY_ID: /shop/key, TOKEN: /shop/token}
         "count.spot = 0": "Nova keeps at least one task",
     }.items():
         assert f"{key}: {why}" in made.text.replace("\n#  ", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("http: {path: api, target_port: !Ref Port}", "http.target_port: !Ref Port is not a port: write its number"),
+        ("http: {path: api, target_port: [8080]}", "http.target_port: [8080] is not a port: write its number"),
+        ("cpu: !Ref Cpu", "cpu: !Ref Cpu is not a whole number: write one"),
+        ("image: {build: {dockerfile: Dockerfile, args: !Ref Args}}", "image.build.args: !Ref Args is not a map"),
+        ("http: {path: api, deregistration_delay: !Ref Delay}", "!Ref Delay is not a span of time: write one such as"),
+    ],
+)
+def test_a_value_that_only_a_deployment_knows_is_shown_as_it_is_written(write: Write, line: str, said: str) -> None:
+    with pytest.raises(NovaError) as refused:
+        import_copilot(write(api=f"name: api\ntype: Load Balanced Web Service\n{line}\n"))
+    assert said in str(refused.value)
+
+
+def test_a_port_may_be_a_text(write: Write) -> None:
+    made = import_copilot(write(api={**API, "http": {"path": "api", "target_port": "8090"}}))
+    assert tomllib.loads(made.text)["services"][0]["port"] == 8090

@@ -11,7 +11,8 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.operations.changes.certain import is_given, is_on, may_be_given, table, tables, values_at, whole
-from nova_infra.operations.planner.step import Fault, Judges
+from nova_infra.operations.planner.model import Consequence
+from nova_infra.operations.planner.step import Fault, Judges, Step
 
 _EXPIRES = ("Expiration", "Transition", "Abort", "NoncurrentVersion", "ExpiredObject")
 _ADVANCED_PARAMETER = 8192
@@ -87,6 +88,28 @@ def _file_system(properties: Mapping[str, Any]) -> Iterator[Fault]:
     needed = "ProvisionedThroughputInMibps"
     if properties.get("ThroughputMode") == "provisioned" and not may_be_given(properties, needed):
         yield needed, "is missing, and ThroughputMode is provisioned", "add it, or make the mode elastic"
+
+
+def closed_directories(step: Step) -> Iterator[Consequence]:
+    """Warn about access points of EFS that make a directory which their own user may not enter.
+
+    The owner of one that is there already is not known: https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html.
+    """
+    for logical_id, properties in step.given_of_type("AWS::EFS::AccessPoint"):
+        user = table(properties.get("PosixUser"))
+        made = table(table(properties.get("RootDirectory")).get("CreationInfo"))
+        uid, owner, mode = user.get("Uid"), made.get("OwnerUid"), made.get("Permissions")
+        groups = {str(each) for each in (user.get("Gid"), *as_list(user.get("SecondaryGids")))}
+        known = all(str(each).isdigit() for each in (uid, owner, made.get("OwnerGid"), *groups))
+        if not known or not re.fullmatch("0?[0-7]{3}", str(mode)) or str(uid) == "0":
+            continue
+        whose = 0 if str(uid) == str(owner) else 1 if str(made.get("OwnerGid")) in groups else 2
+        if not int(str(mode)[-3:][whose]) & 1:
+            what = (
+                f"its user {uid} may not enter the directory that it makes, which belongs to {owner} with {mode}: "
+                "tasks that write there fail, unless it is there already"
+            )
+            yield step.note(f"{logical_id}.RootDirectory.CreationInfo", what, hurts=True)
 
 
 JUDGES: Judges = {

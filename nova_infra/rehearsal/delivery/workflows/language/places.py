@@ -22,6 +22,7 @@ _OF_A_CONTAINER = _OF_A_COMBINATION | {"secrets", "job", "runner", "env"}
 _PLACES: dict[tuple[str, ...], set[str]] = {
     ("name",): set(),
     ("on",): set(),
+    ("defaults",): set(),
     ("permissions",): set(),
     ("run-name",): _OF_A_RUN,
     ("concurrency",): _OF_A_RUN,

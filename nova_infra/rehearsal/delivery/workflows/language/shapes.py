@@ -23,8 +23,8 @@ _TEXT = (_Scalar, None)
 """What may be left empty; GitHub refuses everything else that is ("Unexpected value ''")."""
 
 _EXPRESSION = re.compile(r"\s*\$\{\{.*")
-_TRUTH = (bool, re.compile(r"\s*(\$\{\{|(true|false)\s*$)"))
-_NUMBER = (int, float, re.compile(r"\s*(\$\{\{|[\d.]+\s*$)"))
+_TRUTH = (bool, _EXPRESSION)
+_NUMBER = (int, float, _EXPRESSION)
 _VALUES = {"*": _TEXT}
 _FILTERS = dict.fromkeys(("branches", "branches-ignore", "paths", "paths-ignore"), (_Scalar, [_Scalar]))
 _IMAGE = (
@@ -107,7 +107,7 @@ SHAPES: dict[str, Any] = {
                         **{key: _FILTERS[key] for key in ("branches", "branches-ignore")},
                         **{"workflows": (_Scalar, [_Scalar]), **_types("completed requested in_progress")},
                     },
-                    "*": {"*": (_Scalar, [_Scalar], dict)},
+                    "*": dict.fromkeys(("types", "branches", "branches-ignore"), (_Scalar, [_Scalar])),
                 }
             ),
         },

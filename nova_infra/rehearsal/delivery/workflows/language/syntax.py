@@ -108,7 +108,7 @@ class WorkflowText:
     def _check_event(self, event: str, given: Mapping[str, Any]) -> None:
         if "inputs" in given and event not in ("workflow_call", "workflow_dispatch"):
             raise self.error(event, f"on: {event} has no inputs, so GitHub refuses it", "take them out")
-        for key, each in (given.get("inputs") or {}).items():
+        for key, each in (given.get("inputs") or {}).items() if event in ("workflow_call", "workflow_dispatch") else ():
             if event == "workflow_call" and "type" not in each:
                 fault = f"on: workflow_call: its input {key} has no type, which GitHub refuses"
                 raise self.error(event, fault, "write type: string, boolean or number")

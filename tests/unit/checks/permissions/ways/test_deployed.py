@@ -321,23 +321,3 @@ def test_what_is_beyond_an_approval_and_what_comes_before_it() -> None:
     shared = Promotion(DEV, (("Dev", DEV, False), ("Prod", PROD, True)))
     assert shared.before("Prod") == frozenset()
     assert Promotion(TOOLS, (("Dev", DEV, False), ("Prod", PROD, False))).beyond("Dev") == frozenset()
-
-
-def test_a_stack_that_only_copies_artifacts_is_read_by_whatever_deploys_them() -> None:
-    deployer = role(DEV, f"cdk-hnb659fds-deploy-role-{DEV}-eu-west-1")
-
-    def copies(actions: list[str], principal: str = deployer, **more: str) -> list[str]:
-        template: Template = {"Resources": {}}
-        put(template, "Anything", "AWS::S3::Bucket")
-        document = allow(actions, {"Fn::Sub": "${Anything.Arn}/*"}, Principal={"AWS": principal})
-        put(template, "Reads", "AWS::S3::BucketPolicy", Bucket={"Ref": "Anything"}, PolicyDocument=document)
-        for name, kind in more.items():
-            put(template, name, kind)
-        return details(template, TOOLS, "")
-
-    assert copies(["s3:GetObject*"]) == []
-    assert copies(["s3:GetObject*"], role(DEV, "other"))
-    assert copies(["s3:GetObject*", "s3:PutObject"]) == [
-        f"{deployer} may s3:PutObject: its environment comes before the approval"
-    ]
-    assert copies(["s3:GetObject*"], Task="AWS::ECS::TaskDefinition")

@@ -83,6 +83,9 @@ def test_accounts_that_mappings_and_parameters_name_are_known() -> None:
         assert judged(filled, Parameters={"Account": {"Type": "Number", "Default": int(account)}}) == expected
     assert judged(mapped, Mappings={"Accounts": {"all": {"other": PROD}}}) == []
     assert judged(named, Parameters={"Account": {"Type": "String"}}) == []
+    for odd in ("x", [1], {"all": None}, {"all": "x"}, {"all": {"shop": None}}):
+        assert judged(mapped, Mappings={"Accounts": odd}) == []
+    assert all_findings({"Mappings": {}}) == []
 
 
 def test_what_code_or_people_read_may_name_any_account() -> None:

@@ -25,14 +25,17 @@ SCRIPT: Resource = (
 )
 
 
-def pods(cluster: str) -> Resource:
-    return "AWS::EKS::PodIdentityAssociation", {"ClusterName": {"Ref": cluster}, "RoleArn": arn("Role")}
+OWN = {"Ref": "Cluster"}
 
 
-def cluster(principal: str) -> dict[str, Resource]:
+def pods(name: Any) -> Resource:
+    return "AWS::EKS::PodIdentityAssociation", {"ClusterName": name, "RoleArn": arn("Role")}
+
+
+def cluster(principal: str, name: Any = OWN) -> dict[str, Resource]:
     """A cluster that lets a role in, and pods that have the other role."""
-    entry: Resource = ("AWS::EKS::AccessEntry", {"ClusterName": {"Ref": "Cluster"}, "PrincipalArn": arn(principal)})
-    return {"Cluster": CLUSTER, "Entry": entry, "Pods": pods("Cluster")}
+    entry: Resource = ("AWS::EKS::AccessEntry", {"ClusterName": name, "PrincipalArn": arn(principal)})
+    return {"Cluster": CLUSTER, "Entry": entry, "Pods": pods(name)}
 
 
 def template(**resources: Resource) -> Template:
@@ -117,6 +120,17 @@ WAYS = {
         Follows=("AWS::CodeConnections::SyncConfiguration", {"Branch": "any", "RoleArn": arn("Role")})
     ),
     "pods of a cluster that lets the tests in": template(**cluster("TestRole")),
+    "pods of a cluster by its name": template(**cluster("TestRole", "main"), Main=("AWS::EKS::Cluster", {})),
+    "pods of a cluster of the template by its name": template(
+        **{
+            **cluster("TestRole", "main"),
+            "Pods": pods({"Ref": "Main"}),
+            "Main": ("AWS::EKS::Cluster", {"Name": "main"}),
+        }
+    ),
+    "a role whose ARN is filled in": template(
+        Follows=("AWS::CodeConnections::SyncConfiguration", {"RoleArn": {"Fn::Sub": "${Role.Arn}"}})
+    ),
     "a product that the tests may have made": template(
         Offers=("AWS::ServiceCatalog::Portfolio", {}),
         Lets=(
@@ -144,7 +158,16 @@ WAYS = {
 }
 NO_WAYS = {
     "pods of a cluster that lets others in": template(**cluster("Weak"), Weak=("AWS::IAM::Role", {})),
-    "pods of another cluster": template(**{**cluster("TestRole"), "Pods": pods("Others"), "Others": CLUSTER}),
+    "pods of another cluster": template(**{**cluster("TestRole"), "Pods": pods({"Ref": "Others"}), "Others": CLUSTER}),
+    "pods of another cluster by its name": template(**{**cluster("TestRole", "main"), "Pods": pods("others")}),
+    "pods that only are in the same region": template(
+        **{**cluster("TestRole", {"Ref": "AWS::StackName"}), "Pods": pods({"Ref": "AWS::Region"})},
+        Somewhere=(
+            "AWS::EC2::Instance",
+            {"Tags": [{"Ref": "AWS::StackName"}], "IamInstanceProfile": {"Ref": "Profile"}},
+        ),
+        Profile=("AWS::IAM::InstanceProfile", {"Roles": [{"Ref": "Role"}]}),
+    ),
     "a script of somebody else's on a machine": template(
         Profile=("AWS::IAM::InstanceProfile", {"Roles": [{"Ref": "Role"}]}),
         Machine=("AWS::EC2::Instance", {"IamInstanceProfile": {"Ref": "Profile"}}),

@@ -154,6 +154,11 @@ def refused(top: str = "on: push", job: str = "", step: str = "", jobs: str = "j
         (refused("on:\n  workflow_call:\n    outputs: {url: {description: x}}"), "outputs.url without value"),
         (refused("on: push\npermissions: {contents: }"), "w.yml:2: permissions.contents holds"),
         (refused(job="env:"), "job a: env holds"),
+        (refused("on: {merge_group: {inputs: x}}"), "w.yml:1: on.merge_group.inputs holds"),
+        (refused("on: {check_suite: {inputs: [a]}}"), "w.yml:1: on.check_suite.inputs holds"),
+        (refused("on: push\ndefaults: {run: {shell: '${{ vars.SHELL }}'}}"), "does not know in shell"),
+        (refused(job="timeout-minutes: '9'"), "timeout-minutes holds"),
+        (refused(step="continue-on-error: 'true'"), "continue-on-error holds"),
         (refused(job="needs:"), "job a: needs holds"),
         (refused(job="strategy: {matrix: {x: }}"), "strategy.matrix.x holds"),
         (refused(job="container: {env: {A: b}}"), "container without image, so GitHub refuses it"),
@@ -183,6 +188,7 @@ def test_what_github_refuses_is_refused_by_its_key(found: str, fault: str) -> No
     [
         refused("on:\n  push:\n  pull_request:\n  workflow_dispatch:\n  workflow_call:\n    secrets: {token: }"),
         refused("on: push\nname:\nenv:\nconcurrency:"),
+        refused("on: {merge_group: {types: checks_requested, branches: [a]}, repository_dispatch: {types: [b]}}"),
         refused(
             "on:\n  workflow_dispatch:\n    inputs: {go: {description: , default: , type: choice, options: [x, ~]}}"
         ),
