@@ -48,6 +48,10 @@ _FORMS = {
         r"-----BEGIN [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File-\d"
         r"|LS0tLS1CRUdJTi(BQUklWQVRF|BSU0EgUFJJ|BFQyBQUklW|BEU0EgUFJJ|BPUEVOU1NI|BFTkNSWVBU)"
     ),
+    "the hash of a password": re.compile(
+        r"\$(2[abxy]\$\d\d\$[\w./]{53}|(apr1|[156y])\$(rounds=\d+\$|\w+\$(?=\S+\$))?[\w./]{1,22}\$[\w./]{22,}"
+        r"|argon2(id?|d)\$(v=\d+\$)?m=\d+,t=\d+,p=\d+\$[\w+/]{11,}\$[\w+/]{16,})"
+    ),
     _OF_URL: re.compile(
         rf"\w://{_USER}:(?P<value>[^/\s@]+)@|"
         r"jdbc:oracle:\w+:[^/\s@]+/(?P<thin>[^/\s@]+)@"

@@ -51,6 +51,11 @@ GIVEN = {
     "a connection of Oracle's": "jdbc:oracle:thin:scott/" + "tiger1@//db:1521/x",
     "a private key in base64": "LS0tLS1CRUdJTi" + "BSU0EgUFJJVkFURSBLRVktLS0tLQpNSUlFb3dJQkFBS0NBUUVB",
     "a private key of PuTTY's": "PuTTY-User-Key-" + "File-2: ssh-rsa",
+    "the hash of a password": "admin:$2y$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+    "the hash of a password of Apache's": "admin:$apr1$lZL6V/ci$eIMz/iKDkbtys/uU7LEK00",
+    "the hash of a password of crypt's": "$6$rounds=5000$usesomesilly$D4IrlXatmP7rx3P3InaxBeoomnAihCKRVQAr/36eYlX0LAZ",
+    "the hash of a password by yescrypt": "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7",
+    "the hash of a password by Argon2": "$argon2id$v=19$m=65536,t=3,p=4$c29tZXNhbHQxMjM$RdescudvJCsgt3ub+b2dWw",
     "a URL without a user": "redis:" + "//:x7@cache:6379",
     "the password of a key store": "-Djavax.net.ssl.keyStorePassword=changeit",
     "a password of five digits": "host=db password=12345",
@@ -75,6 +80,9 @@ GIVEN = {
     "a number after a limit that is none": "maximal=1 token=123456789",
 }
 HARMLESS = {
+    "how a password is hashed": "$2y$10$",
+    "what Argon2 takes": "$argon2id$v=19$m=65536,t=3,p=4",
+    "the places of a pattern": "$1/$2/$3-$5$6",
     "a large number": "max_token=1000000",
     "the header of forgeries": "csrf-token=X-CSRF-TOKEN",
     "a header's name": "api_key=X-Api-Key, token: Authorization",
