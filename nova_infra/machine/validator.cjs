@@ -15,7 +15,9 @@ const ENGINE = "@aws/cloudformation-validate";
 const LIBRARY = path.join("/", "aws-cdk-lib", "index.js");
 const PLUGIN = path.join("core", "lib", "validation", "cloudformation-validate-plugin.js");
 const MANIFEST = "manifest.json";
-const PATIENCE_MS = 60_000; // for one template; a thread that has ended answers nothing
+const PATIENCE_MS = 20_000; // for one template: what runs out of memory ends without a word
+const MESSAGES = 0; // places of what both threads see
+const ENDED = 1;
 
 const digest = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest("hex");
 
@@ -50,7 +52,7 @@ class TemplateFile {
 // In CDK's thread: what stands for the engine's module, and the second thread, from when CDK is loaded.
 function stand() {
   const { port1: port, port2: theirs } = new MessageChannel();
-  const progress = new Int32Array(new SharedArrayBuffer(4));
+  const progress = new Int32Array(new SharedArrayBuffer(8));
   const reports = new Map();
   let written = 0; // assemblies
   let validated = 0;
@@ -64,14 +66,17 @@ function stand() {
 
   function find(key, answer) {
     while (worker) {
-      const seen = Atomics.load(progress, 0);
+      const seen = Atomics.load(progress, MESSAGES);
       for (let received; (received = receiveMessageOnPort(port)); ) {
         if (received.message.key) reports.set(received.message.key, received.message.report);
         else validated += 1;
       }
       if (reports.has(key)) return reports.get(key);
-      if (validated === written) break;
-      if (Atomics.wait(progress, 0, seen, PATIENCE_MS) === "timed-out") worker = null;
+      if (validated === written || Atomics.load(progress, ENDED)) break;
+      if (Atomics.wait(progress, MESSAGES, seen, PATIENCE_MS) === "timed-out") {
+        worker.terminate();
+        worker = null;
+      }
     }
     return answer();
   }
@@ -103,9 +108,13 @@ function stand() {
 function validate({ plugin, port, progress }) {
   function say(message) {
     port.postMessage(message);
-    Atomics.add(progress, 0, 1);
-    Atomics.notify(progress, 0);
+    Atomics.add(progress, MESSAGES, 1);
+    Atomics.notify(progress, MESSAGES);
   }
+  process.once("exit", () => {
+    Atomics.store(progress, ENDED, 1);
+    say({});
+  });
   const engine = Module.createRequire(plugin)(ENGINE);
   const { CompositeEngine } = engine;
   engine.CompositeEngine = answering(() => CompositeEngine, (key, answer) => {

@@ -54,14 +54,21 @@ for scope, environment in ((app, None), (cdk.Stage(app, "Stage"), known)):
     cdk.CfnResource(stack, "Queue", type="AWS::SQS::Queue", properties={"DelaySeconds": 1000})
 app.synth()
 """
+_LATER = "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000)"
 LOADED = """
 const { isMainThread } = require("node:worker_threads");
 const { Module } = WebAssembly;
+const { wait } = Atomics;
+Atomics.wait = (...given) => {
+  const ended = wait(...given);
+  if (isMainThread) console.error(`waited: ${ended}`);
+  return ended;
+};
 WebAssembly.Module = class extends Module {
   constructor(...given) {
     super(...given);
     console.error(`loaded in ${isMainThread ? "CDK's" : "the second"} thread`);
-    if (!isMainThread && FAILS) throw new Error("it fails");
+    if (!isMainThread) { FAILS }
   }
 };
 """
@@ -174,13 +181,21 @@ def test_a_synthesis_that_is_interrupted_says_nothing_and_leaves_nothing(number:
 
 @pytest.mark.parametrize(
     ("fails", "threads"),
-    # Where the second thread fails, CDK's own loads the validator after all.
-    one_of_each([("false", ["the second"]), ("true", ["CDK's", "the second"])]),
+    # Where the second thread fails, or ends while CDK waits for it, CDK's own loads the validator after all, at once.
+    one_of_each(
+        [
+            ("", ["the second"]),
+            (f"{_LATER}; process.exit(1)", ["CDK's", "the second"]),
+            ("throw new Error('it fails')", ["CDK's", "the second"]),
+        ],
+        kind=lambda case: bool(case[0]),
+    ),
 )
 def test_cdk_s_validator_runs_beside_cdk_and_finds_the_same(fails: str, threads: list[str], tmp_path: Path) -> None:
     (spy := tmp_path / "spy.cjs").write_text(LOADED.replace("FAILS", fails), encoding="utf-8")
     program = [sys.executable, "-c", FAULTY, str(spy), str(tmp_path / "out")]
     said = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert "waited: timed-out" not in said.stderr
     assert sorted(re.findall("^loaded in (.+) thread$", said.stderr, re.MULTILINE)) == threads
     reports = json.loads((tmp_path / "out" / "validation-report.json").read_text(encoding="utf-8"))["pluginReports"]
     [report] = [each for each in reports if each["pluginName"] == "CloudFormation Validate"]

@@ -7,7 +7,6 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from nova_infra.config import Scaling, Targets
-from nova_infra.constructs.remembered import node_of
 from nova_infra.constructs.tasks.alarms import AlarmMetric
 from nova_infra.constructs.tasks.service import service_resource
 from nova_infra.schedules import expression
@@ -97,7 +96,7 @@ def scale_on_cpu(
     # No desired count: a fixed one would undo the autoscaler's choice at every deployment (aws/aws-cdk#3919).
     tasks = service.auto_scale_task_count(min_capacity=range_.min_tasks, max_capacity=range_.max_tasks)
     # CDK keeps the target to itself.
-    target = node_of(service).find_child("TaskCount").node.find_child("Target").node.default_child
+    target = tasks.node.find_child("Target").node.default_child
     assert isinstance(target, scaling.CfnScalableTarget)
     # A value that is taken from the service makes CloudFormation list the target, and its policies after it, as
     # resources that may change with every release: a rollback's plan would no longer be an image and nothing else.

@@ -57,7 +57,7 @@ NOT_REHEARSED = {
     "AWS::DynamoDB::": "table throughput, backups and replicas",
     "AWS::SecretsManager::": "secret rotation and policies",
     "AWS::SSM::Parameter": "",
-    "AWS::WAFv2::": "the firewall",
+    "AWS::WAFv2::": "most rules of the firewall",
 }
 """Type, or the service that a type begins with, to the part of it that is not rehearsed."""
 

@@ -10,6 +10,7 @@ from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction
 _UNNAMED = re.compile(r": \d+$")
 
 
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _MAKES = re.compile(r"\bmake((?:[ \t]+[\w=./$\"'{}()-]+)+)")
 _CHECK = re.compile(r"(?:unit-?)?tests?|check|audit|lint|types|integration|e2e|verify|preflight|gate")
 _CHECKS_NOTHING = {"make", "echo", "printf", "true", ":", "cd", "export", "set", "exit", "date", "sleep", "mkdir"}
@@ -88,12 +89,19 @@ def _may_check(line: str) -> bool:
 def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:
     """Names of the steps that are gone: no other one has the same name or runs the same commands."""
     names = {each.name for each in after if not _UNNAMED.search(each.name)}
-    commands = {each.commands for each in after}
-    gone = [each for each in before if each.name not in names and each.commands not in commands]
+    commands = {_as_run(each) for each in after}
+    gone = [each for each in before if each.name not in names and _as_run(each) not in commands]
     return [
         f"{each.name} ({' '.join(each.commands).partition(chr(10))[0]})" if _UNNAMED.search(each.name) else each.name
         for each in gone
     ]
+
+
+def _as_run(action: BuildAction) -> tuple[str, ...]:
+    """The commands of an action with the variables that it sets put in, and without quotes."""
+    known = action.environment
+    filled = (_VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), each) for each in action.commands)
+    return tuple(re.sub("[\"']", "", each) for each in filled)
 
 
 def _before(pipeline: Pipeline, name: str) -> list[Stage]:

@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import re
+from datetime import date
 from typing import Any
 
 from nova_infra.documents.yamls import compose, is_boundless, values
@@ -94,7 +95,7 @@ def read_operations(document: dict[str, Any]) -> tuple[list[SampleRequest], list
 
 
 def _within(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A document without references to other files or hosts, which may answer never, and those references."""
+    """A document in JSON's terms, without references to other files or hosts, which may answer never, and those."""
     elsewhere: dict[str, None] = {}
 
     def kept(value: Any) -> Any:
@@ -103,7 +104,9 @@ def _within(document: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
                 elsewhere[to] = None
                 return {}
             return {key: kept(each) for key, each in value.items()}
-        return [kept(each) for each in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [kept(each) for each in value]
+        return value.isoformat() if isinstance(value, date) else value  # as YAML has examples without quotes
 
     try:
         return kept(document), list(elsewhere)

@@ -58,8 +58,7 @@ def convert(
     """
     manifests = {manifest.data["name"]: manifest for manifest in workspace.environments}
     stages, order = _stages(workspace), names(workspace)
-    tables = []
-    ranges: list[IPv4Network] = []
+    tables, ranges = list[TomlTable](), list[IPv4Network]()
     for number, name in enumerate(order):
         last = number == len(order) - 1
         found = manifests.get(name)

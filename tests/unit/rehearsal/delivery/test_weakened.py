@@ -102,3 +102,14 @@ def test_a_check_that_makes_way_for_another_command_under_its_name_is_missed(
 
     said = [f"nothing runs make {gone} any more before Dev or after it"] if gone else []
     assert weakened(delivery(before), delivery(after), makefile=MAKEFILE) == said
+
+
+@pytest.mark.parametrize(("place", "said"), [("dev", []), ("live", ["Dev is no longer tested by Verify"])])
+def test_a_check_may_have_another_name_and_its_values_in_variables(place: str, said: list[str]) -> None:
+    def verified(name: str, command: str, **environment: str) -> Pipeline:
+        check = BuildAction(name, 3, (), (command,), environment, privileged=False, updates_pipeline=False)
+        return Pipeline("p", (Stage("Dev", (DEV.actions[0], check)),))
+
+    before = verified("Verify", "make verify ENVIRONMENT=dev")
+    after = verified("deploy / Verify", 'make verify ENVIRONMENT="$PLACE"', PLACE=place)
+    assert weakened(before, after) == said

@@ -40,6 +40,26 @@ def test_a_request_is_made_up_for_each_operation_and_examples_come_first() -> No
     assert left_out == []
 
 
+def test_a_date_without_quotes_is_a_text_in_the_request() -> None:
+    text = """
+openapi: 3.1.0
+info: {title: t, version: "1"}
+paths:
+  /flights:
+    post:
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema: {type: object, required: [day], properties: {day: {type: string, example: 2026-06-15}}}
+      responses: {"200": {description: good}}
+"""
+    content = read_document(text)
+    assert content is not None
+    [post], left_out = read_operations(content)
+    assert (json.loads(post.body), left_out) == ({"day": "2026-06-15"}, [])
+
+
 def test_the_same_document_gives_the_same_requests() -> None:
     word = {"name": "w", "in": "query", "required": True, "schema": {"type": "string", "pattern": "^[a-z]{2}-[0-9]+$"}}
     once, again = (read_operations(document(a={"get": {"parameters": [word], **GOOD}})) for _ in range(2))

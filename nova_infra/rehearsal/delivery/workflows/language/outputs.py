@@ -40,7 +40,7 @@ _MASKED_BY = {
     _SIGN_IN: ("aws-access-key-id", "aws-secret-access-key", "aws-session-token"),
 }
 """Actions to the outputs that they mask themselves."""
-_TEXT_WITH = r"(?:[^$`]|\$(?:\w+|\{{\w+\}}))*\$(?:{name}\b|\{{{name}\}})(?:[^$`]|\$(?:\w+|\{{\w+\}}))*"
+_TEXT_WITH = r"(?:[^$`]|\$(?:\w+\b|\{{\w+\}}))*\$(?:{name}\b|\{{{name}\}})(?:[^$`]|\$(?:\w+\b|\{{\w+\}}))*"
 """A value that holds another one as it is, and runs nothing."""
 
 
