@@ -27,6 +27,8 @@ _ONE_BY_ONE = (
     *("firehose", "events", "lambda", "states", "codebuild", "cloudwatch", "codeconnections", "codestar-connections"),
 )
 """Services of which one action may lead further than another one does."""
+_NOWHERE_ELSE = ("logs:Create", "logs:Put")
+"""What nobody may do in another account, whatever its resource says of one."""
 _SEVERAL = 3
 _MANY = 4
 
@@ -63,12 +65,13 @@ def _allowed(name: str, document: Any) -> Iterator[str]:
 def _counting(document: Any, *, reads: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each action that counts, and the resources that it is limited to."""
     for statement in (each for each in as_list(document["Statement"]) if each["Effect"] == "Allow"):
-        for action in map(str.lower, as_list(statement.get("Action", "*"))):
+        for action in as_list(statement.get("Action", "*")):
             known = (*READING, *OF_ITSELF)
-            changes = not reads and not any(contains(each.lower(), action) for each in known)
-            if changes or any(overlap(each.lower(), action) for each in (*CONTENTS, *CREDENTIALS, *PARAMETERS)):
+            changes = not reads and not any(contains(each.lower(), action.lower()) for each in known)
+            if changes or any(overlap(each.lower(), action.lower()) for each in (*CONTENTS, *CREDENTIALS, *PARAMETERS)):
                 resources = sorted(as_list(statement.get("Resource", "*")))
-                if action.partition(":")[0] not in _ONE_BY_ONE or (len(resources) > _MANY and not _decides(action)):
+                exact = action.lower().partition(":")[0] in _ONE_BY_ONE and not action.startswith(_NOWHERE_ELSE)
+                if not exact or (len(resources) > _MANY and not _decides(action)):
                     resources = ["*"]
                 found = (each for each in resources if changes or each != _OWN_CONFIGURATION)
                 if left := [re.sub(r"\$\{[^}]*\}", "*", each) for each in found]:
@@ -77,7 +80,7 @@ def _counting(document: Any, *, reads: bool) -> Iterator[tuple[str, tuple[str, .
 
 def _decides(action: str) -> bool:
     """Whether what an action is done to decides everything, however many things that are."""
-    return action.startswith(("iam:", "sts:"))
+    return action.lower().startswith(("iam:", "sts:"))
 
 
 if __name__ == "__main__":

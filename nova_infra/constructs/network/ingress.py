@@ -58,7 +58,7 @@ class Ingress(Construct):
 
     def _listener(self) -> elbv2.ApplicationListener:
         listener = self.load_balancer.add_listener(
-            "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, default_action=not_found()
+            "Listener", port=80, protocol=elbv2.ApplicationProtocol.HTTP, open=False, default_action=not_found()
         )
         acknowledge(
             listener,
@@ -75,6 +75,7 @@ class Ingress(Construct):
             "Listener",
             port=443,
             protocol=elbv2.ApplicationProtocol.HTTPS,
+            open=False,
             ssl_policy=elbv2.SslPolicy.TLS13_RES,
             certificates=[
                 acm.Certificate(
@@ -91,6 +92,7 @@ class Ingress(Construct):
             "Redirect",
             port=80,
             protocol=elbv2.ApplicationProtocol.HTTP,
+            open=False,
             default_action=elbv2.ListenerAction.redirect(protocol="HTTPS", port="443", permanent=True),
         )
         redirect.node.add_dependency(listener)  # which leaves port 80 first, where the domain is new

@@ -45,8 +45,12 @@ _JUDGED_BY_WHAT_THEY_ALLOW = (
     *("AWS::IAM::", "AWS::Lambda::Permission", "AWS::Lambda::LayerVersionPermission", "AWS::Events::EventBusPolicy"),
 )
 _UNKNOWN = re.compile(r"\$\{(\w+)\}")
-# All that CDK's stack with the artifacts for another region has. What deploys there reads them, as it does at home.
-_OF_COPIES = {"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"}
+# CDK's stack with the artifacts for another region, by the names and the kinds of all that it has. What deploys there
+# reads them, as it does at home.
+_OF_COPIES = re.compile(
+    r"CrossRegionCodePipelineReplicationBucket\w* AWS::(KMS::(Alias|Key)|S3::Bucket(Policy)?)"
+    r"|CDKMetadata AWS::CDK::Metadata"
+)
 _DEPLOYS = re.compile(r"arn:[^:]*:iam::\d{12}:role/cdk-\w+-deploy-role-[\w-]+")
 _FETCHES = ("kms:Decrypt", "s3:GetObject*")
 
@@ -73,7 +77,7 @@ def reach_of_deployed(template: Template) -> Iterator[Finding]:
     # What the pipeline's own template lets them do, another search follows to its end.
     if any(template.of_type(PIPELINE)):
         return
-    copies = {each["Type"] for each in template.resources.values()} <= _OF_COPIES
+    copies = all(_OF_COPIES.fullmatch(f"{name} {each['Type']}") for name, each in template.resources.items())
     for logical_id, principal, statement in _let_in(template, attached):
         needed = _FETCHES if copies and _DEPLOYS.fullmatch(principal) else ()
         for action in (each for each in dict.fromkeys(_counting(statement)) if each not in needed):
@@ -173,7 +177,7 @@ def _named(template: Template) -> Iterator[tuple[str, str, str]]:
             for account in sorted(earlier):
                 # Whose it is, in an ARN, a URL or a registry, and not a part of a name that somebody made up.
                 if any(
-                    re.search(rf"(?:^|[:/]){account}(?:$|[:/]|\.dkr\.)|\bcdk-\w+-assets-{account}-", each)
+                    re.search(rf"(?:^|[:/]){account}(?:$|[:/]|\.dkr\.)|(?:^|[:/])cdk-\w+-assets-{account}-", each)
                     for each in texts
                 ):
                     yield logical_id, key, account

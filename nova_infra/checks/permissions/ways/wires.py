@@ -115,12 +115,12 @@ def _let_in(template: Template) -> Iterator[Wire]:
         for logical_id, properties in template.of_type(kind):
             principals = {each for each in named[logical_id] if template.resources[each or ""]["Type"] == ROLE}
             things, name = named[logical_id] - principals, properties.get(key, "")
-            # Also by its name, word for word: what has that name, and what names it by the same key.
-            things |= {
-                other for other, each in template.resources.items() if each.get("Properties", {}).get("Name") == name
-            }
+            # A cluster also by its name, word for word: what has that name, and what names it by the same key.
+            things |= {other for other, each in template.of_type("AWS::EKS::Cluster") if each.get("Name") == name}
             for other, each in template.resources.items():
-                if other in things or things & named[other] or each.get("Properties", {}).get(key) == name:
+                same = other in things or things & named[other] or each.get("Properties", {}).get(key) == name
+                # What lets somebody else in names his role.
+                if same and each["Type"] not in _LETTING_IN:
                     for role in (role for leaf in parts[other] for role in _roles(template, leaf)):
                         yield from (Wire("", (), None, role, by) for by in principals)
 

@@ -18,7 +18,7 @@ def held(managed: str) -> set[tuple[str, str]]:
     template = small_pipeline()
     put(template, "Role", "AWS::IAM::Role", ManagedPolicyArns=[managed])
     found = Attached(Loaded(template["Resources"])).statements("Role")
-    return {(action, resource) for each in found for action in each.actions for resource in each.resources}
+    return {(action.lower(), resource) for each in found for action in each.actions for resource in each.resources}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ def held(managed: str) -> set[tuple[str, str]]:
             | {("logs:getlogdelivery", "*")},
         ),
         ("AmazonSESFullAccess", {("ses:*", "*")}),
+        (
+            "CloudWatchLambdaInsightsExecutionRolePolicy",
+            {("logs:createloggroup", "*"), ("logs:createlogstream", "*"), ("logs:putlogevents", "*")},
+        ),
         (
             "AmazonAppFlowFullAccess",
             {

@@ -11,6 +11,7 @@ from nova_infra.checks.stages import Promotion
 
 DEV, PROD, TOOLS = "111111111111", "333333333333", "444444444444"
 PROMOTION = Promotion(TOOLS, (("Dev", DEV, False), ("Prod", PROD, True)))
+COPIES = "CrossRegionCodePipelineReplicationBucketFC3227F2"
 
 
 def details(template: Template, account: str, stage: str) -> list[str]:
@@ -25,11 +26,11 @@ def role(account: str, name: str) -> str:
 def test_a_stack_that_only_copies_artifacts_is_read_by_whatever_deploys_them() -> None:
     deployer = role(DEV, f"cdk-hnb659fds-deploy-role-{DEV}-eu-west-1")
 
-    def copies(actions: list[str], principal: str = deployer, **more: str) -> list[str]:
+    def copies(actions: list[str], principal: str = deployer, bucket: str = COPIES, **more: str) -> list[str]:
         template: Template = {"Resources": {}}
-        put(template, "Anything", "AWS::S3::Bucket")
-        document = allow(actions, {"Fn::Sub": "${Anything.Arn}/*"}, Principal={"AWS": principal})
-        put(template, "Reads", "AWS::S3::BucketPolicy", Bucket={"Ref": "Anything"}, PolicyDocument=document)
+        put(template, bucket, "AWS::S3::Bucket")
+        document = allow(actions, {"Fn::Sub": f"${{{bucket}.Arn}}/*"}, Principal={"AWS": principal})
+        put(template, f"{bucket}Policy", "AWS::S3::BucketPolicy", Bucket={"Ref": bucket}, PolicyDocument=document)
         for name, kind in more.items():
             put(template, name, kind)
         return details(template, TOOLS, "")
@@ -39,7 +40,9 @@ def test_a_stack_that_only_copies_artifacts_is_read_by_whatever_deploys_them() -
     assert copies(["s3:GetObject*", "s3:PutObject"]) == [
         f"{deployer} may s3:PutObject: its environment comes before the approval"
     ]
+    assert copies(["s3:GetObject*"], CDKMetadata="AWS::CDK::Metadata") == []
     assert copies(["s3:GetObject*"], Task="AWS::ECS::TaskDefinition")
+    assert copies(["s3:GetObject*"], bucket="OfCustomers")
 
 
 @pytest.mark.parametrize(

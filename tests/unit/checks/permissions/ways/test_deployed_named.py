@@ -93,7 +93,12 @@ def test_what_code_or_people_read_may_name_any_account() -> None:
     variables = {"Environment": [{"Name": "FROM", "Value": DEV}]}
     put(template, "Task", "AWS::ECS::TaskDefinition", ContainerDefinitions=[variables], Tags=[{"Value": DEV}])
     put(template, "Alarm", "AWS::CloudWatch::Alarm", AlarmDescription=f"as in {DEV}", AlarmName=f"alike-{DEV}")
-    put(template, "Site", "AWS::CloudFront::Distribution", DistributionConfig={"Comment": f"the one of {DEV}"})
+    put(
+        template,
+        "Site",
+        "AWS::CloudFront::Distribution",
+        DistributionConfig={"Comment": f"not cdk-hnb659fds-assets-{DEV}-x"},
+    )
     put(template, "Logs", "AWS::S3::Bucket", BucketName=f"logs-{DEV}-of-old")
     put(template, "Role", "AWS::IAM::Role", Policies=[{"PolicyDocument": allow("sqs:*", f"arn:aws:sqs:*:{DEV}:x")}])
     reading = {"Action": "lambda:GetLayerVersion", "LayerVersionArn": "arn:x", "Principal": DEV}

@@ -160,6 +160,18 @@ NO_WAYS = {
     "pods of a cluster that lets others in": template(**cluster("Weak"), Weak=("AWS::IAM::Role", {})),
     "pods of another cluster": template(**{**cluster("TestRole"), "Pods": pods({"Ref": "Others"}), "Others": CLUSTER}),
     "pods of another cluster by its name": template(**{**cluster("TestRole", "main"), "Pods": pods("others")}),
+    "a schedule by the cluster's name": template(
+        **{
+            **cluster("TestRole", "main"),
+            "Pods": ("AWS::Scheduler::Schedule", {"Name": "main", "RoleArn": arn("Role")}),
+        }
+    ),
+    "whom else the cluster lets in": template(
+        **{
+            **cluster("TestRole", "main"),
+            "Pods": ("AWS::EKS::AccessEntry", {"ClusterName": "main", "PrincipalArn": arn("Role")}),
+        }
+    ),
     "pods that only are in the same region": template(
         **{**cluster("TestRole", {"Ref": "AWS::StackName"}), "Pods": pods({"Ref": "AWS::Region"})},
         Somewhere=(
