@@ -36,6 +36,7 @@ from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
 FIXED_PORT = "{}: listens on port {} whatever PORT says: let it read PORT, or play it with a container engine"
 _LOG_LINES = 200
+_PERHAPS_MADE = " among its sources: where its Dockerfile makes it, play it with a container engine"
 _PLACES = ("home", "tmp", "work")
 _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.05
@@ -113,7 +114,9 @@ class ProcessTask(Task):
         try:
             self._process = await start_process(words, directory=self._place("work"), environment=self._environment())
         except OSError as error:
-            raise TaskFailedError(f"CannotStartContainerError: {words[0]}: {error.strerror}") from None
+            own = not (self.definition.entry_point or self.definition.command)
+            fault = f"CannotStartContainerError: {words[0]}: {error.strerror}"
+            raise TaskFailedError(f"{fault}{_PERHAPS_MADE if own else ''}") from None
         self._reader = asyncio.create_task(self._read_log(self._process))
         self._meter = UsageMeter(self._process.pid, self.definition.cpu / 1024)
         self._guard = asyncio.create_task(self._guard_memory(self._process, self._meter))
