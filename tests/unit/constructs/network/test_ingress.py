@@ -124,7 +124,8 @@ def test_nothing_opens_the_load_balancer_but_its_own_group(
     monkeypatch: pytest.MonkeyPatch, domain: Domain | None
 ) -> None:
     """CDK would open each port to everybody again, beside the rules of whoever narrows the group."""
-    monkeypatch.setattr(ec2.SecurityGroup, "add_ingress_rule", lambda *_, **__: None)
+    office = ec2.Peer.ipv4("198.51.100.0/24")
+    monkeypatch.setattr(ec2.Peer, "any_ipv4", lambda: office)
     stack = cdk.Stack(cdk.App(), "Own", env=cdk.Environment(account="111111111111", region="us-east-1"))
     Ingress(
         stack,
@@ -138,7 +139,7 @@ def test_nothing_opens_the_load_balancer_but_its_own_group(
     )
     template = assertions.Template.from_stack(stack)
     [group] = template.find_resources("AWS::EC2::SecurityGroup").values()
-    assert "SecurityGroupIngress" not in group["Properties"]
+    assert {rule["CidrIp"] for rule in group["Properties"]["SecurityGroupIngress"]} == {"198.51.100.0/24"}
     template.resource_count_is("AWS::EC2::SecurityGroupIngress", 0)
 
 
