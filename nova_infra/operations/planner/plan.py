@@ -66,7 +66,7 @@ from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
-from nova_infra.operations.planner.blockers.services.updates import other_branches, refused_updates
+from nova_infra.operations.planner.blockers.services.updates import left_to_code_deploy, other_branches, refused_updates
 from nova_infra.operations.planner.model import Consequence, PlannedStack, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 from nova_infra.operations.planner.world import Owner, World
@@ -133,6 +133,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     beyond_rollback,
     unknown_words,
     other_branches,
+    left_to_code_deploy,
     crowded_schedules,
     stores.closed_directories,
 )

@@ -35,6 +35,7 @@ _FIXED: Mapping[str, Mapping[str, Any]] = {
 }
 _OF_ATTRIBUTE = {"Mutable": True, "Required": False}
 """What an attribute is where its pool does not say: see API_SchemaAttributeType."""
+_TASK = "AWS::ECS::TaskDefinition"
 _Properties = Mapping[str, Any]
 
 
@@ -53,6 +54,17 @@ def refused_updates(step: Step) -> Iterator[Refusal]:
         if action.action is not Action.REPLACE and action.type in _JUDGES:
             faults += _JUDGES[action.type](old, new)
         yield from step.refuse_each(action.logical_id, faults)
+
+
+def left_to_code_deploy(step: Step) -> Iterator[Consequence]:
+    """Warn about a new revision that no template hands on: a service of CodeDeploy names its family alone."""
+    changed = [each.logical_id for each in step.actions if each.type == _TASK and each.changes and step.before]
+    families = {table(step.after.resources[each].get("Properties")).get("Family") for each in changed}
+    for logical_id, service in step.after.of_type("AWS::ECS::Service"):
+        family, controller = service.get("TaskDefinition"), table(service.get("DeploymentController")).get("Type")
+        if controller == "CODE_DEPLOY" and isinstance(family, str) and family in families:
+            what = f"stays at the revision that it runs: only a deployment by CodeDeploy moves it to {family}'s new one"
+            yield step.note(f"{logical_id}.TaskDefinition", what, hurts=True)
 
 
 def other_branches(step: Step) -> Iterator[Consequence]:

@@ -197,3 +197,32 @@ def test_a_template_changes_no_service_that_codedeploy_deploys(
     [planned] = plan([stack(1)], [[stack(2, **changes)]]).stacks
     found = [each.where for each in planned.refusals if each.where.startswith("Service.")]
     assert found == (["Service.TaskDefinition"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("controller", "task", "image", "said"),
+    [
+        ("CODE_DEPLOY", "greeter", "b:2", 1),
+        ("CODE_DEPLOY", "greeter", "b:1", 0),
+        ("CODE_DEPLOY", "another", "b:2", 0),
+        ("ECS", "greeter", "b:2", 0),
+    ],
+)
+def test_a_revision_that_only_codedeploy_delivers_is_said_to_wait(
+    controller: str, task: str, image: str, said: int
+) -> None:
+    def stack(runs: str, cluster: str) -> StackTemplate:
+        container = {"Name": "a", "Image": runs}
+        definition = {"Family": "greeter", "Cpu": "256", "Memory": "512", "ContainerDefinitions": [container]}
+        service = {"TaskDefinition": task, "DeploymentController": {"Type": controller}, "Cluster": "carts"}
+        resources = {
+            "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": definition},
+            "Service": {"Type": "AWS::ECS::Service", "Properties": service},
+            "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"DisplayName": cluster}},
+        }
+        return StackTemplate(KEY, {"Resources": resources})
+
+    [planned] = plan([stack("b:1", "old")], [[stack(image, "new")]]).stacks
+    found = [str(each) for each in planned.consequences if each.where == "Service.TaskDefinition"]
+    what = "stays at the revision that it runs: only a deployment by CodeDeploy moves it to greeter's new one"
+    assert found == [f"carts.Service.TaskDefinition: {what}"] * said
