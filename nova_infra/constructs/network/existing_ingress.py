@@ -32,7 +32,7 @@ class ExistingIngress(Construct):
         """
         super().__init__(scope, construct_id)
         # One of its groups is enough: a rule about a group is about every interface that has it, whatever others.
-        group = ec2.SecurityGroup.from_security_group_id(self, "Group", balancer.security_group)
+        group = ec2.SecurityGroup.from_security_group_id(self, "Group", balancer.security_group, mutable=False)
         self.load_balancer = self._existing(balancer, vpc)
         self.listener = elbv2.ApplicationListener.from_application_listener_attributes(
             self, "Listener", listener_arn=balancer.listener, security_group=group

@@ -84,12 +84,14 @@ def test_a_policy_of_ones_own_by_such_a_name_counts_as_everything() -> None:
     assert held("arn:aws:iam::444444444444:policy/AWSXRayDaemonWriteAccess") == {("*", "*")}
 
 
+@pytest.mark.exhaustive("test_a_policy_of_aws_counts_as_what_is_in_it")
 def test_the_list_is_what_moto_knows_of_aws() -> None:
     module = load_script("managed_policies")
     assert module.LIST.read_text() == module.listed(), "run `python scripts/managed_policies.py`"
     assert {*managed_policies()} == {*module.policies()}
 
 
+@pytest.mark.exhaustive("test_a_policy_of_aws_counts_as_what_is_in_it")
 def test_nothing_that_changes_something_is_left_out_of_the_list() -> None:
     """Of each policy and each service: what AWS has written, what is listed is as much, but for what is of itself."""
     module = load_script("managed_policies")

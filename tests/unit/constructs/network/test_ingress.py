@@ -1,15 +1,9 @@
 import json
 from typing import Any
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk import assertions
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_s3 as s3
 
 from helpers.assembly import Assembly
-from nova_infra.config import Domain
-from nova_infra.constructs.network.ingress import Ingress
 
 ELB = "AWS::ElasticLoadBalancingV2"
 PLATFORM = "nova-prod-platform"
@@ -117,29 +111,6 @@ def test_the_load_balancer_reaches_the_vpc_only(assembly: Assembly) -> None:
     assert {(rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupEgress"]} == {(0, 65535)}
     opened = [(rule["CidrIp"], rule["FromPort"], rule["ToPort"]) for rule in group["SecurityGroupIngress"]]
     assert opened == [("0.0.0.0/0", 80, 80), ("0.0.0.0/0", 443, 443)]
-
-
-@pytest.mark.parametrize("domain", [None, Domain(name="shop.example.com", zone_id="Z0123456789ABCDEFGHIJ")])
-def test_nothing_opens_the_load_balancer_but_its_own_group(
-    monkeypatch: pytest.MonkeyPatch, domain: Domain | None
-) -> None:
-    """CDK would open each port to everybody again, beside the rules of whoever narrows the group."""
-    monkeypatch.setattr(ec2.SecurityGroup, "add_ingress_rule", lambda *_, **__: None)
-    stack = cdk.Stack(cdk.App(), "Own", env=cdk.Environment(account="111111111111", region="us-east-1"))
-    Ingress(
-        stack,
-        "Public",
-        vpc=ec2.Vpc(stack, "Vpc"),
-        cidr="10.7.0.0/16",
-        name="nova-prod",
-        domain=domain,
-        deletion_protection=False,
-        log_bucket=s3.Bucket(stack, "Logs"),
-    )
-    template = assertions.Template.from_stack(stack)
-    [group] = template.find_resources("AWS::EC2::SecurityGroup").values()
-    assert "SecurityGroupIngress" not in group["Properties"]
-    template.resource_count_is("AWS::EC2::SecurityGroupIngress", 0)
 
 
 def test_the_firewall_has_the_managed_groups_and_lets_uploads_through(assembly: Assembly) -> None:
