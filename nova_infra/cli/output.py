@@ -1,4 +1,4 @@
-"""Prints reports and lines, to a pipe that may close, and asks questions on a terminal that may be missing."""
+"""Prints reports and lines, to a pipe that may close; reads what is typed, or nothing without a terminal."""
 
 from __future__ import annotations
 

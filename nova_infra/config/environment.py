@@ -1,4 +1,4 @@
-"""``[[environments]]``: account, VPC, domain, approval, deployment ``window``, ``on_failure``; their order."""
+"""``[[environments]]``: account, domain, VPC (NAT gateways), approval, ``window``, ``on_failure``; their order."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Stacks and change sets as CloudFormation describes them. Times are UTC."""
+"""Stacks as CloudFormation has them: which states are busy or updatable; change sets. Times are UTC."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""``nova watch``, ``promote``, ``abort``, ``gate``, ``rollback``: they steer a rollout."""
+"""``nova watch``, ``promote``, ``abort``, ``gate``, ``rollback`` (asks, unless ``--yes``): they steer a rollout."""
 
 from __future__ import annotations
 

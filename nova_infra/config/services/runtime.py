@@ -1,4 +1,4 @@
-"""How a service is rolled out (canary's share, bakes, gates), scaled and logged (retention), with the defaults."""
+"""Rollout (canary's share, bakes, gates), scaling, and how long logs are kept (access logs too), with defaults."""
 
 from decimal import Decimal
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""A container's surroundings: variables, secrets, IAM permissions, ``connects_to``, sidecars."""
+"""A container's surroundings: variables (reserved ones refused), secrets, permissions, connections, sidecars."""
 
 import re
 from ipaddress import IPv4Network

@@ -1,4 +1,4 @@
-"""The S3 bucket for access logs of the load balancer and flow logs of the network."""
+"""The S3 bucket for load balancers' access logs and flow logs; ``log_retention_days`` says how long."""
 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3

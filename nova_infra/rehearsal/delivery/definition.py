@@ -1,4 +1,4 @@
-"""The pipeline as its template states it: stages, actions, run order, commands."""
+"""The pipeline as its template states it: stages (all, or up to ``--until``), actions, run order, commands."""
 
 from __future__ import annotations
 

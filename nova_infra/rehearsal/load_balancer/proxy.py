@@ -1,4 +1,4 @@
-"""The load balancer: answers 502, 503, 504 itself, checks and drains targets, closes idle connections."""
+"""The load balancer: answers 502, 503, 504 itself, counts failed health checks, drains, closes idle connections."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""A load balancer's target groups: their targets, their health, and which target gets the next request."""
+"""A load balancer's target groups: their settings, their targets, and which target gets the next request."""
 
 import asyncio
 import math

@@ -18,7 +18,8 @@ from nova_infra.scaffold.projects.answers import ACCOUNTS, default_name
 _HEADER = """\
 #:schema docs/nova.schema.json
 # From AWS Copilot's manifests. A comment names each key that has no answer here, why, and what to do instead;
-# docs/copilot.md has them all. What is marked TODO is not in the manifests.
+# docs/copilot.md has them all, and what to read in place of COPILOT_… in the code. What is marked TODO is not in the
+# manifests.
 """
 
 

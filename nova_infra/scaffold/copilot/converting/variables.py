@@ -1,4 +1,4 @@
-"""Converts the variables and secrets of containers, and fills in what Copilot fills in."""
+"""Converts containers' variables and secrets; `reading/values` replaces what Copilot fills in."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Parses Copilot's notations: durations, ranges, schedules, placeholders. Anything else is a ValueError."""
+"""Parses Copilot's notations: durations, ranges, schedules, ``${COPILOT_…}``. Anything else is a ValueError."""
 
 import re
 import shlex
