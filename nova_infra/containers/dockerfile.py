@@ -51,32 +51,28 @@ class _BuildStage:
     command: tuple[str, ...] = ()
     own_command: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    directory: str = ""
+    volumes: tuple[str, ...] = ()
 
 
-def program_of(dockerfile: Path) -> tuple[str, ...]:
-    """Its entry point and command, of the last stage; empty where it names neither."""
-    stage = _stage(dockerfile.read_text(encoding="utf-8", errors="replace"))
+def program_of(dockerfile: Path, target: str = "") -> tuple[str, ...]:
+    """Its entry point and command, of the target or the last stage; empty where it names neither."""
+    stage = _stage_of(dockerfile, target)
     return (*stage.entry_point, *stage.command)
 
 
-def variables_of(dockerfile: Path) -> dict[str, str]:
-    """The variables that its last stage sets, without those that others are part of."""
-    variables = _stage(dockerfile.read_text(encoding="utf-8", errors="replace")).variables
-    return {name: value for name, value in variables.items() if "$" not in value}
+def variables_of(dockerfile: Path, target: str = "") -> dict[str, str]:
+    """The variables that the target or its last stage sets, without those that others are part of."""
+    return {name: value for name, value in _stage_of(dockerfile, target).variables.items() if "$" not in value}
 
 
-def volumes_of(dockerfile: Path) -> tuple[str, list[str]]:
-    """The working directory of its last stage, which may be relative to that of its base, and the volumes it makes."""
-    directory, volumes = "", list[str]()
-    for name, rest in _instructions(dockerfile.read_text(encoding="utf-8", errors="replace")):
-        match name:
-            case "FROM":
-                directory, volumes = "", []
-            case "WORKDIR":
-                directory = posixpath.join(directory, rest.strip())
-            case "VOLUME":
-                volumes += _words(rest, ()) if rest.lstrip().startswith("[") else rest.split()
-    return directory, volumes
+def volumes_of(dockerfile: Path, target: str = "") -> tuple[str, list[str]]:
+    """The working directory of the target or its last stage, and the volumes it makes.
+
+    The directory is empty where it is unknown, and may be relative to that of its base.
+    """
+    stage = _stage_of(dockerfile, target)
+    return stage.directory, list(stage.volumes)
 
 
 def with_users(text: str, references: Collection[str]) -> str:
@@ -137,6 +133,10 @@ def programs_of_shells(text: str, target: str = "") -> list[str]:
     return [f"{name} {json.dumps(words)}" for name, words in programs.items() if words]
 
 
+def _stage_of(dockerfile: Path, target: str) -> _BuildStage:
+    return _stage(dockerfile.read_text(encoding="utf-8-sig", errors="replace"), target)
+
+
 def _stage(text: str, target: str = "") -> _BuildStage:
     """What the target, or the last stage, comes to.
 
@@ -156,6 +156,12 @@ def _stage(text: str, target: str = "") -> _BuildStage:
                 stage = replace(stage, shell=_words(rest, _SHELL))
             case "ENV":
                 stage = replace(stage, variables={**stage.variables, **_variables(rest)})
+            case "WORKDIR":
+                place = _filled(rest.strip(), stage)
+                stage = replace(stage, directory="" if "$" in place else posixpath.join(stage.directory, place))
+            case "VOLUME":
+                words = _words(rest, ()) if rest.lstrip().startswith("[") else rest.split()
+                stage = replace(stage, volumes=(*stage.volumes, *(_filled(each, stage) for each in words)))
             case "ENTRYPOINT":
                 kept = stage.command if stage.own_command else ()
                 stage = replace(stage, entry_point=_words(rest, stage.shell), command=kept)
@@ -170,6 +176,11 @@ def _instructions(text: str) -> Iterator[tuple[str, str]]:
     lines = (line for line in _HEREDOC.sub(r"\1", text).splitlines() if not line.lstrip().startswith("#"))
     for found in filter(None, map(_INSTRUCTION.fullmatch, re.sub(r"\\\s*\n", " ", "\n".join(lines)).splitlines())):
         yield found.group(1).upper(), found.group(2)
+
+
+def _filled(text: str, stage: _BuildStage) -> str:
+    """A text with the variables that its stage sets; others stay as they are written."""
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda use: stage.variables.get(use[1] or use[2], use[0]), text)
 
 
 def _variables(text: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from nova_infra.rehearsal.clock import Pace
@@ -20,6 +20,7 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import LONG_RUNS
 from nova_infra.rehearsal.tasks.once import TOO_LONG, Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
+from nova_infra.rehearsal.tasks.task import NotAmongSourcesError
 from nova_infra.schedules import parse
 
 MACHINE = "AWS::StepFunctions::StateMachine"
@@ -102,7 +103,10 @@ class PlayedJobs:
             return True
         went = f"{stack}: a run of {definition.revision}"
         await self._runtime.build(definition, sources)
-        ended = await run_once(self._runtime, definition, sources=sources, seconds=self._most_seconds)
+        try:
+            ended = await run_once(self._runtime, definition, sources=sources, seconds=self._most_seconds)
+        except NotAmongSourcesError as error:
+            return self._not_played(stack, error)
         if ended.exit_code == 0:
             self._tell(f"{went} succeeded")
             return True
@@ -156,6 +160,11 @@ class PlayedJobs:
             await asyncio.gather(first, *others, return_exceptions=True)
             await runs.stop()
 
+    def _not_played(self, stack: str, error: NotAmongSourcesError) -> Literal[True]:
+        self._tell(f"{stack}: a run was not played: {error}")
+        self._gaps.append(f"{stack}: a run of {error}")
+        return True
+
     def _execute(self, machine: StateMachine, name: str) -> asyncio.Task[JobExecution]:
         return asyncio.create_task(machine.execute(f"{name}-{next(self._numbers)}"))
 
@@ -173,6 +182,8 @@ class PlayedJobs:
             self._tell(f"{went} is still going after {self._most_seconds:g} s: the rehearsal goes on without it")
             self._gaps.append(f"{stack.name}: the end of its run: it was still going after {self._most_seconds:g} s")
             return True
+        if isinstance(error := execution.exception(), NotAmongSourcesError):
+            return self._not_played(stack.name, error)
         ended = execution.result()
         if ended.status == "SUCCEEDED":
             ran = any(_resource(stack, logical_id, state).endswith(RUN_TASK) for state in ended.states)

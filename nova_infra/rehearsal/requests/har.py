@@ -10,12 +10,14 @@ from urllib.parse import urlencode
 from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
 _EXPORT = "export it again from the browser's network tab"
+_ELSEWHERE = re.compile(r"(?:about|blob|chrome|chrome-extension|data|file|moz-extension|safari-web-extension|wss?):")
+"""What browsers record beside the requests that they send over HTTP."""
 
 
 def read_har(path: Path, text: str) -> list[SampleRequest]:
     """The requests of a file, each different one once."""
     try:
-        content = json.loads(text)
+        content = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError) as error:  # nobody's browser nests so deeply either
         line = getattr(error, "lineno", 1)
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
@@ -27,7 +29,8 @@ def read_har(path: Path, text: str) -> list[SampleRequest]:
     found: dict[SampleRequest, None] = {}
     for index, entry in enumerate(entries):
         try:
-            found[_request(entry["request"])] = None
+            if not _ELSEWHERE.match(str(entry["request"]["url"])) and entry["request"]["method"] != "CONNECT":
+                found[_request(entry["request"])] = None
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             starts = [match.start() for match in re.finditer(r'"request"\s*:', text)]
             line = text.count("\n", 0, starts[index]) + 1 if index < len(starts) else 1

@@ -13,10 +13,14 @@ from nova_infra.documents.files import UnreadableFileError, read_file
 from nova_infra.rehearsal.requests.grpc_methods import call_of
 from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
-_REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+)?")
+_REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+(?: \(Prior Knowledge\))?)?")
+_HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+|\[[\da-fA-F:]+\])(?::\d+)?(?:[/?#]\S*)?|[\w-]+:\d+(?:[/?#]\S*)?")
+"""An address without its scheme, as editors take it."""
 _METHOD = re.compile(r"/[\w.]+/\w+$", re.ASCII)
 _VARIABLE = re.compile(r"@([\w.-]+)\s*=\s*(.*)")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~\w-]+)\s*:\s*(.*)")
+_FROM_FILE = re.compile(r"<(@\w*)?\s+(\S.*?)\s*")
+_FORM = "application/x-www-form-urlencoded"  # editors join its lines
 _USE = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
 # What editors generate for each request; here they are always the same, so that rehearsals can be compared.
 _DRAWN = {
@@ -26,9 +30,16 @@ _DRAWN = {
     "$timestamp": "1767225600",
     "$isoTimestamp": "2026-01-01T00:00:00Z",
     "$randomInt": "417",
+    "$random.integer": "417",
+    "$random.float": "4.17",
+    "$random.alphabetic": "shop",
+    "$random.alphanumeric": "shop417",
+    "$random.hexadecimal": "4f17",
+    "$random.email": "user@example.com",
     "$datetime": "2026-01-01T00:00:00Z",
     "$localDatetime": "2026-01-01T00:00:00Z",
 }
+_REMEDY = ("add a line @{} = value", "write a value in its place")
 
 _MOST_FILLED = 1_000_000
 
@@ -63,7 +74,7 @@ class _HttpFileReader:
         self._open = self._in_handler = False
 
     def read(self, text: str) -> list[SampleRequest]:
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
             if self._in_handler:
                 self._in_handler = "%}" not in line
             elif line.startswith("###"):
@@ -89,6 +100,8 @@ class _HttpFileReader:
         if method == "GRPC":
             self._draft_call(number, url)
             return
+        if request and request.group(1) and _HOST.fullmatch(url):
+            url = f"http://{url}"
         if method not in METHODS or not url.startswith(("/", "http://", "https://")):
             raise self._error(number, f"{line!r} is not a request", "write one such as GET /items?page=2")
         self._drafts.append(_Draft(number, method, url))
@@ -124,13 +137,17 @@ class _HttpFileReader:
     def _finished(self, draft: _Draft) -> SampleRequest:
         text = "\n".join(draft.body).strip("\n")
         body = text.encode()
-        if text.startswith("< "):
-            file = self._path.parent / text.removeprefix("< ").strip()
+        if from_file := _FROM_FILE.fullmatch(text):
+            file = self._path.parent / from_file.group(2)
             try:
                 body = read_file(file)
+                if from_file.group(1):
+                    body = self._filled(draft.line, body.decode(errors="replace")).encode()
             except (FileNotFoundError, UnreadableFileError) as error:
                 why = error if isinstance(error, UnreadableFileError) else "does not exist"
                 raise self._error(draft.line, f"its body {file} {why}", "correct its path") from None
+        elif any(k.lower() == "content-type" and v.startswith(_FORM) for k, v in draft.headers):
+            body = re.sub(r"\s*&\s*", "&", re.sub(r"[ \t]*=[ \t]*", "=", text)).encode()
         if draft.method == "GRPC":
             return call_of(draft.url, body, origin="file")
         try:
@@ -140,13 +157,15 @@ class _HttpFileReader:
 
     def _filled(self, number: int, text: str) -> str:
         def value(use: re.Match[str]) -> str:
-            name = use.group(1).partition(" ")[0]
+            name = re.split(r"[ (]", use.group(1))[0]
             found = self._variables.get(name, _DRAWN.get(name))
             if found is None and name.lower() in _ANY_HOST:
                 before = use.string[: use.start()]
                 return "localhost" if before.endswith("//") else "http://localhost"
             if found is None:
-                raise self._error(number, f"uses {{{{{name}}}}}, which nothing sets", f"add a line @{name} = value")
+                raise self._error(
+                    number, f"uses {{{{{name}}}}}, which nothing sets", _REMEDY[name[:1] in "$%"].format(name)
+                )
             return found
 
         filled = _USE.sub(value, text)

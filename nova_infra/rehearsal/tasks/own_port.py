@@ -31,7 +31,7 @@ _MOST_BYTES, _MOST_FILES = 200_000, 50
 def doubted_port(asset: DockerAsset, definition: TaskDefinition, words: Sequence[str]) -> str | None:
     """Why only an image shows which port a task takes, a clause; None where nothing speaks against its definition's."""
     dockerfile = asset.directory / asset.dockerfile
-    port, told = definition.port, {**variables_of(dockerfile), **definition.environment}
+    port, told = definition.port, {**variables_of(dockerfile, asset.target), **definition.environment}
     if not port or "PORT" in {*told, *definition.secrets}:
         return None
     sets = _IN_IMAGE.search(dockerfile.read_text(encoding="utf-8", errors="replace"))

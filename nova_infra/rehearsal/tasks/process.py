@@ -25,6 +25,7 @@ from nova_infra.rehearsal.tasks.read_only import wrote_read_only
 from nova_infra.rehearsal.tasks.task import (
     SECRET,
     STAY_SECONDS,
+    NotAmongSourcesError,
     Task,
     TaskFailedError,
     free_port,
@@ -36,7 +37,7 @@ from nova_infra.rehearsal.usage.processes import Usage, UsageMeter
 
 FIXED_PORT = "{}: listens on port {} whatever PORT says: let it read PORT, or play it with a container engine"
 _LOG_LINES = 200
-_PERHAPS_MADE = " among its sources: where its Dockerfile makes it, play it with a container engine"
+_MADE = "{}: {} is not among its sources ({}): where its Dockerfile makes it, play it with a container engine"
 _PLACES = ("home", "tmp", "work")
 _LOOK_SECONDS = 0.5
 _POLL_SECONDS = 0.05
@@ -114,9 +115,9 @@ class ProcessTask(Task):
         try:
             self._process = await start_process(words, directory=self._place("work"), environment=self._environment())
         except OSError as error:
-            own = not (self.definition.entry_point or self.definition.command)
-            fault = f"CannotStartContainerError: {words[0]}: {error.strerror}"
-            raise TaskFailedError(f"{fault}{_PERHAPS_MADE if own else ''}") from None
+            if not (self.definition.entry_point or self.definition.command):
+                raise NotAmongSourcesError(_MADE.format(self.definition.revision, words[0], error.strerror)) from None
+            raise TaskFailedError(f"CannotStartContainerError: {words[0]}: {error.strerror}") from None
         self._reader = asyncio.create_task(self._read_log(self._process))
         self._meter = UsageMeter(self._process.pid, self.definition.cpu / 1024)
         self._guard = asyncio.create_task(self._guard_memory(self._process, self._meter))
@@ -125,7 +126,7 @@ class ProcessTask(Task):
         """Its program, as its task definition or its image says; empty where that is not known."""
         words = (*self.definition.entry_point, *self.definition.command)
         if self.asset is not None and not self.definition.entry_point:
-            words = words or program_of(self.asset.directory / self.asset.dockerfile)
+            words = words or program_of(self.asset.directory / self.asset.dockerfile, self.asset.target)
         return words
 
     def _make_scratch(self) -> None:
@@ -232,7 +233,8 @@ class ProcessTask(Task):
     @functools.cached_property
     def _image_variables(self) -> dict[str, str]:
         """The variables that its image would set."""
-        return variables_of(self.asset.directory / self.asset.dockerfile) if self.asset is not None else {}
+        asset = self.asset
+        return variables_of(asset.directory / asset.dockerfile, asset.target) if asset is not None else {}
 
     def _note_own_port(self) -> None:
         """Note a program that seems to take another port where nothing sets PORT; here PORT is always set."""

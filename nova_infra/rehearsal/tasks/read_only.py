@@ -21,7 +21,7 @@ def wrote_read_only(definition: TaskDefinition, asset: DockerAsset | None, work:
     """
     if not definition.read_only_root:
         return None
-    place, volumes = volumes_of(asset.directory / asset.dockerfile) if asset is not None else ("", [])
+    place, volumes = volumes_of(asset.directory / asset.dockerfile, asset.target) if asset is not None else ("", [])
     place = definition.working_directory or place
     writable = [PurePosixPath(each) for each in (*definition.mounts, *volumes)]
     if not _covered("/tmp", writable) and (wrote := changed(tmp, None)) is not None:  # noqa: S108 - a path in it

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
+from nova_infra.errors import NovaError
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import IGNORED_SIGNAL, WRONG_PORT
@@ -35,6 +36,10 @@ SECRET = "stand-in-of-the-rehearsal"  # noqa: S105 - no secret: it stands for on
 
 class TaskFailedError(Exception):
     """A task did not become healthy, or ended by itself. The message is the stopped-task reason."""
+
+
+class NotAmongSourcesError(NovaError):
+    """A task's program is not among its sources, and its image would make it: only an engine shows how it does."""
 
 
 class ListensElsewhereError(TaskFailedError):

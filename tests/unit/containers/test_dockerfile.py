@@ -134,3 +134,41 @@ def test_the_lines_of_a_heredoc_are_no_instructions(tmp_path: Path) -> None:
     assert program_of(dockerfile) == ("serve",)
     assert variables_of(dockerfile) == {"A": "1"}
     assert volumes_of(dockerfile) == ("", ["/data"])
+
+
+STAGES = """\
+FROM python:3.13-slim AS Base
+ENV ROOT=/srv KIND=base
+WORKDIR $ROOT/app
+VOLUME ${ROOT}/data
+FROM base AS worker
+ENV KIND=worker
+CMD ["work"]
+FROM base
+ENV KIND=web
+WORKDIR web
+VOLUME ["/cache"]
+CMD ["serve"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "command", "kind", "place", "volumes"),
+    [
+        ("", "serve", "web", "/srv/app/web", ["/srv/data", "/cache"]),
+        ("worker", "work", "worker", "/srv/app", ["/srv/data"]),
+    ],
+)
+def test_a_stage_is_read_with_what_it_begins_with(
+    tmp_path: Path, target: str, command: str, kind: str, place: str, volumes: list[str]
+) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(STAGES, encoding="utf-8-sig")
+    assert program_of(dockerfile, target) == (command,)
+    assert variables_of(dockerfile, target) == {"ROOT": "/srv", "KIND": kind}
+    assert volumes_of(dockerfile, target) == (place, volumes)
+
+
+def test_a_working_directory_that_only_a_build_knows_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM a\nARG HOME_OF\nWORKDIR /app\nWORKDIR ${HOME_OF}/b\n")
+    assert volumes_of(tmp_path / "Dockerfile") == ("", [])

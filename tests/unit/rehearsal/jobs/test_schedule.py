@@ -10,6 +10,7 @@ import pytest
 
 from helpers.exhaustive import one_of_each
 from helpers.jobs import machine_of_nova
+from nova_infra.assembly import DockerAsset
 from nova_infra.rehearsal.clock import COMPRESSED
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
@@ -32,6 +33,7 @@ def play(
     fault: str = "",
     at_once: dict[str, int] | None = None,
     wrong: list[str] | None = None,
+    runtime: SourceRuntime | None = None,
 ) -> tuple[bool, list[str], list[str], list[float]]:
     template = {
         "Resources": {
@@ -42,7 +44,8 @@ def play(
             "Schedule": {"Type": "AWS::Scheduler::Schedule", "Properties": {"ScheduleExpression": schedule}},
         }
     }
-    container = {"Image": "registry/report:one", "Command": [sys.executable, "-S", "-c", script], "StopTimeout": 2}
+    container = {"Image": "registry/report:one", "StopTimeout": 2}
+    container |= {"Command": [sys.executable, "-S", "-c", script]} if script else {}
     put_into(container, fault) if fault else None
     definition = read_task_definition({"Memory": "512", "ContainerDefinitions": [container]}, "dev-report:7")
 
@@ -52,7 +55,7 @@ def play(
 
     told, gaps, store = list[str](), list[str](), MetricStore()
     jobs = PlayedJobs(
-        SourceRuntime(),
+        runtime or SourceRuntime(),
         store,
         pace=COMPRESSED,
         tell=told.append,
@@ -135,15 +138,30 @@ DAILY = "cron(0 6 * * ? *)"
 
 def started_alone(sources: Path, kind: str, **given: Any) -> tuple[bool, list[str], list[str], list[str]]:
     """Whether it ran, the messages, gaps and faults of a scheduled task whose program fails by itself."""
+    runtime = given.pop("runtime", SourceRuntime())
+    command = given.pop("command", [sys.executable, "-c", "exit('no data')"])
     target = {"Arn": "cluster", "EcsParameters": {"TaskDefinitionArn": "arn:report:7"}, **given.pop("target", {})}
     properties = {"ScheduleExpression": DAILY, **({"Targets": [target]} if kind == RULE else {"Target": target})}
     template = {"Resources": {"Nightly": {"Type": kind, "Properties": {**properties, **given}}}}
-    container = {"Name": "report", "Image": "registry/report:one", "Command": [sys.executable, "-c", "exit('no data')"]}
+    container = {"Name": "report", "Image": "registry/report:one", "Command": command}
     definition = read_task_definition({"Memory": "512", "ContainerDefinitions": [container]}, "report:7")
     told, gaps, wrong = list[str](), list[str](), list[str]()
-    jobs = PlayedJobs(SourceRuntime(), MetricStore(), pace=COMPRESSED, tell=told.append, gaps=gaps, wrong=wrong)
+    jobs = PlayedJobs(runtime, MetricStore(), pace=COMPRESSED, tell=told.append, gaps=gaps, wrong=wrong)
     stack = PlayedStack("books", template, exports={}, revisions={})
     return asyncio.run(jobs.run(stack, {"arn:report:7": definition}.__getitem__, sources)), told, gaps, wrong
+
+
+def test_a_scheduled_program_that_its_dockerfile_makes_is_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text('FROM scratch\nCMD ["/report"]\n')
+    runtime = SourceRuntime()
+    runtime.assets = {"one": DockerAsset(tmp_path, "Dockerfile", {})}
+    alone = started_alone(tmp_path, RULE, runtime=runtime, command=[])
+    well, told, gaps, _ = play(tmp_path, "", machine=machine_of_nova(), schedule="rate(1 day)", runtime=runtime)
+    for stack, found in (("books", alone), ("dev-report", (well, told, gaps, []))):
+        assert (found[0], found[3]) == (True, [])
+        assert found[2][0].startswith(f"{stack}: a run of ")
+        assert ": /report is not among its sources" in found[2][0]
+        assert found[1][0].startswith(f"{stack}: a run was not played: ")
 
 
 FAILS = "a run of report:7 failed: it exited with 1: no data"

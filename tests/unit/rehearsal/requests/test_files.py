@@ -46,6 +46,31 @@ def test_a_body_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
     (tmp_path / "tone.wav").write_bytes(b"RIFF\0")
     [only] = read_http(tmp_path / "requests.http", "POST /sound\n\n< ./tone.wav\n")
     assert only.body == b"RIFF\0"
+    (tmp_path / "item.json").write_text('{"n": {{n}}}')
+    for mark in ("<@", "<@utf8"):
+        [only] = read_http(tmp_path / "requests.http", f"@n = 7\nPOST /items\n\n{mark} ./item.json\n")
+        assert only.body == b'{"n": 7}'
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "body"),
+    [
+        ("@host = localhost:8080\nGET {{host}}/items HTTP/1.1\n", "/items", b""),
+        ("GET shop.example/items/7\n", "/items/7", b""),
+        ("GET api:9000?page=2\n", "/?page=2", b""),
+        ("\ufeffGET http://[::1]/a HTTP/2 (Prior Knowledge)\n", "/a", b""),
+        ("GET /a/{{$random.integer(1, 500)}}?to={{$random.email}}\n", "/a/417?to=user@example.com", b""),
+        (
+            "POST /login\nContent-Type: application/x-www-form-urlencoded\n\nuser = ann &\nword=a+b\n&stay=1\n",
+            "/login",
+            b"user=ann&word=a+b&stay=1",
+        ),
+        ("POST /text\nContent-Type: text/plain\n\na = b &\nc\n", "/text", b"a = b &\nc"),
+    ],
+)
+def test_requests_are_read_as_editors_send_them(text: str, path: str, body: bytes) -> None:
+    [only] = read_http(Path("r.http"), text)
+    assert (only.path, only.body) == (path, body)
 
 
 def test_what_an_editor_does_with_an_answer_is_left_out() -> None:
@@ -86,6 +111,8 @@ GET /c
         ("GET /a\n\n###\n\nhello there world\n", "r.http:5: 'hello there world' is not a request: write one such as"),
         ("GET /a\nnonsense\n", "r.http:2: 'nonsense' is not a header: write Name: value"),
         ("GET /{{token}}\n", "r.http:1: uses {{token}}, which nothing sets: add a line @token = value"),
+        ("GET /{{$dotenv A}}\n", "r.http:1: uses {{$dotenv}}, which nothing sets: write a value in its place"),
+        ("hello.example\n", "r.http:1: 'hello.example' is not a request"),
         ("POST /a\n\n< ./none.bin\n", "r.http:1: its body none.bin does not exist: correct its path"),
         ("POST /a\n\n< ./a\0b\n", "r.http:1: its body a\0b cannot be read (its name has a null character)"),
         ("POST /a\n\n< /dev/zero\n", "r.http:1: its body /dev/zero is not a file: correct its path"),
@@ -123,7 +150,9 @@ def test_a_har_file_holds_each_different_request_once() -> None:
         "url": "https://prod.example.com/items/1",
         "postData": {"text": "AAE=", "encoding": "base64"},
     }
-    first, second, third = read_har(Path("r.har"), har(get, get, post, binary))
+    beside = [{"method": "GET", "url": url} for url in ("wss://prod.example.com/live", "data:,x", "blob:https://a/1")]
+    beside += [{"method": "GET", "url": "about:blank"}, {"method": "CONNECT", "url": "prod.example.com:443"}]
+    first, second, third = read_har(Path("r.har"), "\ufeff" + har(get, get, *beside, post, binary))
     assert (first.operation, first.path, first.headers) == ("GET /items/{id}", "/items/12?x=1", (("X", "y"),))
     assert (second.method, second.body) == ("POST", b"a=b+c")
     assert third.body == b"\0\1"
@@ -136,7 +165,7 @@ def test_a_har_file_holds_each_different_request_once() -> None:
         ('{"log":\n oops}', "r.har:2: is not JSON"),
         ("[]", "r.har:1: has no log.entries, so it is not a HAR file"),
         (har({"method": "GET", "url": "/a"}, {"method": "GET"}), "r.har:11: log.entries[1].request is not a request"),
-        (har({"method": "GET", "url": "about:blank"}), "r.har:5: log.entries[0].request is not a request"),
+        (har({"method": "GET", "url": "gopher://a"}), "r.har:5: log.entries[0].request is not a request"),
     ],
 )
 def test_what_is_no_har_file_is_named_with_its_line(text: str, said: str) -> None:

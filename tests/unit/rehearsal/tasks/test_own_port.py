@@ -100,6 +100,20 @@ def test_a_port_that_only_a_rehearsal_tells_is_in_doubt(
     assert all("without it server.py seems to take 9876" in each for each in doubts.values())
 
 
+def test_a_program_that_its_dockerfile_makes_is_not_played_from_its_sources(definition: Define, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text('FROM a AS b\nCMD ["/built"]\nFROM b\nCMD ["/other"]\n')
+    task = ProcessTask(
+        replace(definition(), entry_point=(), command=()),
+        asyncio.Semaphore(2),
+        20,
+        sources=tmp_path,
+        asset=DockerAsset(tmp_path, "Dockerfile", {}, target="b"),
+    )
+    with pytest.raises(NovaError, match=r"/built is not among its sources \(No such file or directory\)"):
+        asyncio.run(task.launch())
+    asyncio.run(task.stop())
+
+
 def test_a_program_of_a_fixed_port_is_not_played_from_its_sources(definition: Define, tmp_path: Path) -> None:
     port = free_port()
     serve = f"import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.BaseHTTPRequestHandler).serve_forever()"
