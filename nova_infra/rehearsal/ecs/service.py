@@ -307,7 +307,7 @@ class PlayedService:
             self.idle[revision] = kept
 
     async def _stop(self, running: PlacedTask) -> None:
-        told = running.checks.done()
+        checked = running.checks.done()
         running.checks.cancel()
         try:
             places = [(running.group, running.target), *running.further]
@@ -315,7 +315,7 @@ class PlayedService:
         finally:
             try:
                 await running.task.stop()
-                if not told:
+                if not checked:
                     await self.gone(running.task, False)
             finally:
                 self.killed_at_stop += running.task.killed_at_stop

@@ -12,7 +12,7 @@ _LOOKS = 20
 _KILLED = 137
 _FULL = 0.97
 _POLL_SECONDS = 0.05
-_LOG_LINES = "60"
+_LOG_LINES = 60
 
 
 async def until_gone(pid: int, engine: Engine, name: str) -> None:
@@ -92,13 +92,15 @@ async def read_end(engine: Engine, name: str) -> ContainerEnd | None:
 async def last_output(engine: Engine, name: str) -> list[str]:
     """The last lines that a container printed.
 
-    Podman 4.3 was seen, on a busy machine, to answer with nothing about a container that had printed something. So
-    nothing is believed only the second time.
+    Podman 4.3 was seen to answer with nothing about a container that had printed something, on a busy machine, and with
+    an empty line in place of one that was printed in two parts. So nothing is believed only the second time, when all
+    lines are read.
     """
-    for _ in range(2):
-        _, out, said = await engine.attempt("logs", "--tail", _LOG_LINES, name)
-        if lines := [*out.splitlines(), *said.splitlines()]:
-            return lines
+    for only in (("--tail", str(_LOG_LINES)), ()):
+        _, out, said = await engine.attempt("logs", *only, name)
+        lines = [*out.splitlines(), *said.splitlines()]
+        if any(line.strip() for line in lines):
+            return lines[-_LOG_LINES:]
     return []
 
 

@@ -38,7 +38,15 @@ def test_an_engine_that_does_not_say_how_it_is_with_a_container_is_at_fault(tmp_
             asyncio.run(ask(engine, "tiny"))
 
 
-@pytest.mark.parametrize(("answers", "heard"), [(["", "no such table\n"], ["no such table"]), (["", "", "late"], [])])
+@pytest.mark.parametrize(
+    ("answers", "heard"),
+    [
+        (["", "no such table\n"], ["no such table"]),
+        (["\n", "no such column\n"], ["no such column"]),
+        (["", "", "late"], []),
+        (["", "".join(f"{number}\n" for number in range(70))], [str(number) for number in range(10, 70)]),
+    ],
+)
 def test_an_engine_that_says_nothing_of_a_container_is_asked_once_more(answers: list[str], heard: list[str]) -> None:
     async def attempt(*_: str) -> tuple[int, str, str]:
         return 0, "", answers.pop(0)
