@@ -11,7 +11,6 @@ import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
-from nova_infra.assembly import DockerAsset
 from nova_infra.machine import tools
 from nova_infra.rehearsal.tasks import process as module
 from nova_infra.rehearsal.tasks import task as base
@@ -23,13 +22,11 @@ from nova_infra.rehearsal.tasks.task import TaskFailedError
 Define = Callable[..., TaskDefinition]
 
 
-def start(
-    definition: TaskDefinition, sources: Path, *, patience: float = 20, asset: DockerAsset | None = None
-) -> tuple[ProcessTask, str]:
+def start(definition: TaskDefinition, sources: Path, *, patience: float = 20) -> tuple[ProcessTask, str]:
     """Start a task, stop it, and say how it failed, if it did."""
 
     async def play() -> tuple[ProcessTask, str]:
-        task, fault = ProcessTask(definition, asyncio.Semaphore(2), patience, sources=sources, asset=asset), ""
+        task, fault = ProcessTask(definition, asyncio.Semaphore(2), patience, sources=sources), ""
         try:
             await task.start()
         except TaskFailedError as error:
@@ -213,10 +210,6 @@ def test_a_program_that_is_not_there_is_a_failed_task(definition: Define, source
     missing = replace(definition(), command=("no-such-program",))
     fault = start(missing, sources)[1]
     assert fault.startswith("CannotStartContainerError: no-such-program")
-    assert "Dockerfile" not in fault
-    (sources / "Dockerfile").write_text('FROM golang\nRUN go build -o /cleaning\nCMD ["/cleaning"]\n')
-    built = replace(definition(), entry_point=(), command=())
-    assert "where its Dockerfile makes it" in start(built, sources, asset=DockerAsset(sources, "Dockerfile", {}))[1]
 
 
 def test_a_container_health_check_that_stays_red_says_what_it_said(definition: Define, sources: Path) -> None:
