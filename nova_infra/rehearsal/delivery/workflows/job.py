@@ -20,6 +20,8 @@ IMAGES = re.compile(rf"{_COMMAND}(?:make images?|nova image build)\b", re.MULTIL
 _OF_A_MATRIX = re.compile(r"\$\{\{\s*matrix\.[^}]*\}\}")
 _GIVEN = re.compile(r"\$\{\{\s*(env|inputs)\.([\w-]+)\s*\}\}")
 _OF_GH = re.compile(r"^[ \t]*gh (release|pr|issue|run|workflow|label|cache)\b", re.MULTILINE)
+UNKNOWN_PART = "${unknown}"
+"""Stands for what only GitHub knows in a step's commands."""
 _SETS_MORE = re.compile("GITHUB_ENV|GH_TOKEN|GITHUB_TOKEN|GH_REPO|gh auth|git remote|insteadOf")
 """What a script may do about tokens and repositories by itself."""
 _WRITES = tuple(
@@ -143,7 +145,7 @@ def known_parts(text: str, value_of: Callable[[str], Any]) -> str:
 
     def filled(found: re.Match[str]) -> str:
         value = value_of(found.group())
-        return "${unknown}" if is_unknown(value) and not value else as_text(value)
+        return UNKNOWN_PART if is_unknown(value) and not value else as_text(value)
 
     return EMBEDDED.sub(filled, text)
 
@@ -183,6 +185,11 @@ class JobStep:
     certain: bool = True
     shell: str = ""
     comes_along: bool = False
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this machine has its shell, and its commands name nothing that only GitHub knows."""
+        return UNKNOWN_PART not in self.commands and bool(re.match(r"(/\S*/)?(ba)?sh\b", self.shell or "sh"))
 
 
 def in_checkout(uses: str) -> str:

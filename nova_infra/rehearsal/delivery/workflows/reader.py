@@ -262,7 +262,7 @@ class _WorkflowReader:
         elif not (script := self._playable(step.script, name)):
             if step.uses.startswith("./") and step.uses not in _OURS:
                 self._unplayed.append(name)
-        elif not step.certain or not re.match(r"(/\S*/)?(ba)?sh\b", step.shell or "sh"):
+        elif not step.certain or not step.is_known:
             self._unplayed.append(name)
         else:
             values = {k: _REPORT.sub("", v) for k, v in step.variables.items() if not v.startswith(_RUNNER)}

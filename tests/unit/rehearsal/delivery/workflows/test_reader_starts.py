@@ -209,3 +209,13 @@ def test_what_github_does_not_have_is_missed(change: Change, verdict: str, tmp_p
 )
 def test_what_github_may_have_is_not_missed(changes: list[Change], tmp_path: Path) -> None:
     assert said(read(tmp_path, *changes)) == []
+
+
+@pytest.mark.parametrize("value", ["env.TAG", "secrets.TOKEN", "steps.meta.outputs.tag", "vars.TAG"])
+def test_a_command_that_is_given_what_only_github_knows_is_not_played_without_it(tmp_path: Path, value: str) -> None:
+    sets = "      - run: echo TAG=${GITHUB_SHA::7} >> $GITHUB_ENV\n      - {id: meta, uses: a/b@v1}\n"
+    check = f"      - {{name: check, run: './check ${{{{ {value} }}}}'}}\n"
+    found = read(tmp_path, ("e2e-test", r"    steps:\n", f"    steps:\n{sets}{check}"))
+    assert "e2e-test: check" in found.unplayed
+    commands = [each for s in found.pipeline.stages for a in s.actions for each in getattr(a, "commands", ())]
+    assert not any("./check" in each for each in commands)
