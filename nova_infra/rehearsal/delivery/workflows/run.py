@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nova_infra.documents.text import listed
 from nova_infra.rehearsal.delivery.workflows.job import (
     VARIABLE,
     JobStep,
@@ -98,9 +99,17 @@ class PushedRun:
         found = {key: self._text(job, text, contexts) for key, text in wanted.items()}
         # The runner hands no output on that holds a secret, or what a step masks.
         is_hidden = {key for key, text in wanted.items() if hidden & {each.strip() for each in embedded(text)}}
+        texts = [self._text(job, f"${{{{ {each} }}}}", contexts) for each in sorted(hidden - {"account"})]
+        masks = [each for each in texts if each and not is_unknown(each)]
+        is_hidden |= {key for key, value in found.items() if any(each in value for each in masks)}
+        open_keys = [key for key, value in found.items() if is_unknown(value) or "#{" in value] if masks else []
         found |= {key: "" for key, text in wanted.items() if key in is_hidden or _SECRET.search(text)}
+        unless = (
+            f"only GitHub knows whether {job.name} hands on {{}}: not if it holds {listed(masks, 3)}, which is masked"
+        )
         self.withheld[job.name] = [
-            f"{job.name} hands on no {key}: a step of it masks that" for key in sorted(is_hidden)
+            *(f"{job.name} hands on no {key}: a step of it masks that" for key in sorted(is_hidden)),
+            *(unless.format(key) for key in open_keys if key not in is_hidden),
         ]
         self._outputs[job.name] = Open() if "uses" in job.content else found
 

@@ -33,6 +33,7 @@ _LEAVES_ALONE = re.compile(
 """Commands that write no output, unless they name the file."""
 _NEXT = re.compile(r"&&|\|\|?|;|\$\(|\b(?:do|then|else)\b")
 _MASKS = re.compile(r"::add-mask::(?:%s\S*)?[\"']*\s*[\"']?(?:\$\{?(\w+)\}?|(\$\{\{.*?\}\}))")
+_MASKED_TEXT = re.compile(r"::add-mask::([^\s\"'$`%\\]+)")
 _SIGN_IN = "aws-actions/configure-aws-credentials"
 _LOG_IN = "aws-actions/amazon-ecr-login"
 _MASKED_BY = {
@@ -82,7 +83,7 @@ def outputs(script: str, known: Mapping[str, Any], services: Any) -> dict[str, A
 
 
 def masked(step: Mapping[str, Any], variables: Mapping[str, str], *, account: bool = False) -> set[str]:
-    """The expressions whose values a step masks, its own outputs among them; ``account`` for the AWS account's id.
+    """The expressions whose values a step masks, texts and its own outputs among them; ``account`` for AWS's account.
 
     Args:
         variables: Those of the step, as they are written.
@@ -100,5 +101,7 @@ def masked(step: Mapping[str, Any], variables: Mapping[str, str], *, account: bo
     if masks_account and as_text(given.get("mask-aws-account-id", version.startswith("v1"))) == "true":
         return {"account", *(f"steps.{step.get('id')}.outputs.{each}" for each in {*hidden, "aws-account-id"})}
     texts = [variables.get(name, "") or expression for name, expression in found]
-    own = {f"steps.{step.get('id')}.outputs.{name}" for name in hidden}
+    own = {f"steps.{step.get('id')}.outputs.{name}" for name in hidden} | {
+        f"'{text}'" for text in _MASKED_TEXT.findall(script)
+    }
     return own | {inner.strip() for text in texts for inner in embedded(text)}
