@@ -15,7 +15,7 @@ from helpers.exhaustive import one_of_each
         [
             ("https://lab.us-east-1.example.com", "deploy-staging hands on no url: a step of it masks that"),
             (
-                "${{ steps.deploy.outputs.url }}",
+                "${{ steps.deploy.outputs.url }}/",
                 "deploy-staging hands on url: not if it holds us-east-1, which is masked",
             ),
             ("https://lab.eu-west-1.example.com", "[]"),
