@@ -18,6 +18,10 @@ _BEFORE = re.compile(r"[@\s-]*(?:(?:timeout[ \t]+\S+|time|nice|env|exec|\w+=\S*)
 """What stands before a command and changes nothing of what it is."""
 
 
+_SHELL = re.compile(r"\s*(?:ba|da)?sh(?:\s+(?:--noprofile|--norc|--login|-[eulx]+o?|pipefail))*?\s+-[eulx]*c\s+")
+"""A shell that runs the rest as its commands, all of them: with ``-n``, say, it runs none."""
+
+
 def weakened(before: Pipeline, after: Pipeline, *, makefile: str = "") -> list[str]:
     """What used to stop bad releases and no longer does, a clause each.
 
@@ -98,10 +102,10 @@ def _lost(before: list[BuildAction], after: list[BuildAction]) -> list[str]:
 
 
 def _as_run(action: BuildAction) -> tuple[str, ...]:
-    """The commands of an action with the variables that it sets put in, and without quotes."""
+    """The commands of an action with the variables that it sets put in, without quotes and their shell."""
     known = action.environment
     filled = (_VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), each) for each in action.commands)
-    return tuple(re.sub("[\"']", "", each) for each in filled)
+    return tuple(_SHELL.sub("", re.sub("[\"']", "", each), count=1).strip() for each in filled)
 
 
 def _before(pipeline: Pipeline, name: str) -> list[Stage]:

@@ -112,4 +112,7 @@ def test_a_check_may_have_another_name_and_its_values_in_variables(place: str, s
 
     before = verified("Verify", "make verify ENVIRONMENT=dev")
     after = verified("deploy / Verify", 'make verify ENVIRONMENT="$PLACE"', PLACE=place)
-    assert weakened(before, after) == said
+    in_shell = f"bash --noprofile --norc -eo pipefail -c 'make verify ENVIRONMENT={place}'"
+    assert weakened(before, after) == weakened(before, verified("deploy / Verify", in_shell)) == said
+    no_shell = in_shell.replace("-eo", "-neo")
+    assert weakened(before, verified("deploy / Verify", no_shell)) == ["Dev is no longer tested by Verify"]
