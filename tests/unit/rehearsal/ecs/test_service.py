@@ -183,7 +183,7 @@ def test_a_task_is_in_each_of_its_target_groups_and_has_to_be_healthy_in_each(fa
             group.targets.append(cast(Any, SimpleNamespace(task=task, healthy=True, last_fault=f"{group.name}: 500")))
             return group.targets[-1]
 
-        async def wait_healthy(self, group: TargetGroup, target: Any) -> bool:  # noqa: ARG002 - as a load balancer's
+        async def wait_healthy(self, group: TargetGroup, _: Any, /) -> bool:
             return group.name != fails
 
         async def deregister(self, group: TargetGroup, target: Any) -> None:

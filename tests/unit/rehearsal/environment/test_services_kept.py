@@ -12,9 +12,10 @@ from nova_infra.rehearsal.record import DeploymentRecord, Record
 
 @pytest.mark.parametrize(("baseline", "noted"), [(False, 1), (True, 0)])
 def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: int) -> None:
-    told: list[str] = []
+    said: list[str] = []
     nothing: Any = SimpleNamespace()
-    carts = SimpleNamespace(fallen={"carts:7": "within 3 s of its start it ended"})
+    clock: Any = SimpleNamespace(seconds_between_looks=0.0)
+    carts: Any = SimpleNamespace(fallen={"carts:7": "within 3 s of its start it ended"})
     record = Record("pipeline", "candidate", "baseline", [])
     record.deployments.append(DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:7", baseline=baseline))
 
@@ -24,11 +25,11 @@ def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: i
     carts.replace_lost = replace_lost
     services = Services(
         "Prod",
-        {"carts": carts},  # type: ignore[dict-item]  # a service that runs nothing
+        {"carts": carts},
         record=record,
-        tell=told.append,
+        tell=said.append,
         runtime=nothing,
-        clock=SimpleNamespace(seconds_between_looks=0.0),  # type: ignore[arg-type]  # all that is asked of it
+        clock=clock,
         load=nothing,
         monitoring=nothing,
         balancers=nothing,
@@ -38,7 +39,7 @@ def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: i
 
     async def play() -> None:
         keeping = asyncio.create_task(services.keep())
-        while len(told) < 3:
+        while len(said) < 3:
             await asyncio.sleep(0)
         keeping.cancel()
 
