@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.processes import running_below
 from nova_infra.containers.build import Recipe, base_images, build, local_name
 from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, ImageError
@@ -321,7 +321,7 @@ def test_an_interrupted_build_ends_its_step_and_lets_the_engine_clear_away(said:
     building = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
-        while not any(p.name() == "sleep" for p in psutil.Process(building.pid).children(recursive=True)):
+        while "sleep" not in running_below(building.pid).values():
             assert time.monotonic() < deadline, "the build never came to its step"
             time.sleep(0.1)
         building.send_signal(signal.SIGTERM)

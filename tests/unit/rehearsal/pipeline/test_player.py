@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.processes import running_below
 from nova_infra.assembly import Assembly
 from nova_infra.rehearsal.clock import longest
 from nova_infra.rehearsal.pipeline.player import Player
@@ -78,17 +80,13 @@ class Rehearsal:
 
 @pytest.fixture(autouse=True)
 def _leaves_no_process() -> Iterator[None]:
-    before = children()
+    before = running_below(os.getpid()).keys()
     yield
-    assert children() <= before
+    assert running_below(os.getpid()).keys() <= before
 
 
 def listening() -> set[object]:
     return {c.laddr for c in psutil.Process().net_connections("tcp") if c.status == psutil.CONN_LISTEN}
-
-
-def children() -> set[psutil.Process]:
-    return {child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"}
 
 
 def test_a_good_release_goes_through_with_its_canary(write_assembly: Write, tmp_path: Path, sources: Path) -> None:
