@@ -19,7 +19,7 @@ from nova_infra.constructs.tasks.sidecars import add_sidecars, health_check
 from nova_infra.names import CONTAINER
 
 KIT_HEALTH_COMMAND = ("python", "-m", "nova_kit.healthcheck")
-_TEMPORARY = "/tmp"  # noqa: S108 - where programs in the container write, an empty volume of each task
+_TEMPORARY = "/tmp"  # noqa: S108 - a mount point in the container: each task has a volume of its own there
 _LINUX = ecs.OperatingSystemFamily.LINUX
 _ARCHITECTURES = {"x86-64": ecs.CpuArchitecture.X86_64, "arm64": ecs.CpuArchitecture.ARM64}
 

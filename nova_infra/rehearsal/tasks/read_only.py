@@ -24,8 +24,8 @@ def wrote_read_only(definition: TaskDefinition, asset: DockerAsset | None, work:
     place, volumes = volumes_of(asset.directory / asset.dockerfile, asset.target) if asset is not None else ("", [])
     place = definition.working_directory or place
     writable = [PurePosixPath(each) for each in (*definition.mounts, *volumes)]
-    if not _covered("/tmp", writable) and (wrote := changed(tmp, None)) is not None:  # noqa: S108 - a path in it
-        return f"/tmp/{wrote}"  # noqa: S108 - the same
+    if not _covered("/tmp", writable) and (wrote := changed(tmp, None)) is not None:  # noqa: S108 - the task's, not ours
+        return f"/tmp/{wrote}"  # noqa: S108 - the task's, not ours
     if place and _covered(place, writable):
         return None
     # Where the working directory is unknown, a volume may be below it by the end of its path.

@@ -195,7 +195,7 @@ class SeveralContainers(ContainerTask):
             limit, until = part.task.definition.start_timeout, f"waits until {name} {_WAITED_FOR.get(condition)}"
             try:
                 async with asyncio.timeout(with_others(limit)):
-                    while not part.meets(condition):  # noqa: ASYNC110 - a start, an end or a check may decide it
+                    while not part.meets(condition):  # noqa: ASYNC110 - its start, its end or a check may
                         await asyncio.sleep(_POLL_SECONDS)
             except TimeoutError:
                 why = f"container ordering dependency has timed out: {waiter.name} {until}, for {limit:g} s at most"

@@ -46,7 +46,7 @@ _TEXT_WITH = r"(?:[^$`]|\$(?:\w+\b|\{{\w+\}}))*\$(?:{name}\b|\{{{name}\}})(?:[^$
 
 
 def in_lines(script: str) -> str:
-    """A script that writes each output in a line of its own; what it has written is gone where it writes anew."""
+    """A script that writes each output in a line of its own, without what a later ``>`` overwrites."""
     script = _COMMENT.sub("", script)
     script = _GROUP.sub(lambda found: "".join(f"{each}{found[2]}\n" for each in found[1].splitlines()), script)
     script = _OPENS.sub(_in_a_line, script)

@@ -180,7 +180,9 @@ def test_a_revision_that_is_not_described_is_read_again_and_does_not_count_as_id
 
 
 @pytest.mark.parametrize("status", ["InternalError", "Forbidden"])
-def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, status: str) -> None:
+def test_a_metric_that_could_not_be_read_is_not_0_requests(
+    release: Release, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     answer = release.world.get_metric_data
 
     def unread(params: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +191,7 @@ def test_a_metric_that_could_not_be_read_is_not_0_requests(release: Release, sta
             "MetricDataResults": [{**each, "Values": [], "Timestamps": [], "StatusCode": status} for each in results]
         }
 
-    release.world.get_metric_data = unread  # type: ignore[method-assign]  # as if throttled
+    monkeypatch.setattr(release.world, "get_metric_data", unread)
     release.plan = [lambda: release.begins("s01-service"), lambda: release.waits("s01-service")]
     [red] = release.answer("s01-service", suite=release.suite())
     assert red.startswith("s01-service: it is not known whether the suite reached it")
