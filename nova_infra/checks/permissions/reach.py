@@ -128,7 +128,7 @@ class Graph:
         # Most roles may do none of these to anything, and a template has many of both.
         able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
         for logical_id, _ in self.template.of_type(ROLE):
-            possible = able if self.attached.lets_roles_in(logical_id) else able - {"sts:AssumeRole"}
+            possible = able if able and self.attached.lets_in(logical_id, role) else able - {"sts:AssumeRole"}
             names = self.attached.names(logical_id) if possible else ()
             if (role in self.template.resources and self.attached.trusts(logical_id, role)) or any(
                 allowing(statements, action, name) for action in possible for name in names
