@@ -39,8 +39,7 @@ _STAR = r"\ue000"
 """What is written as a star, as JSON, while the stars of a pattern are what nobody knows."""
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 _MADE_UP = "*-*-??????????*"
-"""The stack's name, the logical id and a random part, each of the first two perhaps shortened:
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html"""
+"""See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html."""
 
 
 class Attached:
@@ -95,29 +94,25 @@ class Attached:
 
     def trusts(self, role: str, other: str) -> bool:
         """Whether a role's trust names another one, so that it needs no further permission to assume it."""
-        document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
         return any(
             self._means(principal, other)
-            for each in branches(document)
-            for statement in branches(each.get("Statement"))
-            if statement.get("Effect") != "Deny" and self._is_open(statement) and self._may_meet(statement, other)
+            for statement in self._trust(role, other)
+            if self._is_open(statement)
             for principal in self._principals(statement)
         )
 
     def lets_in(self, role: str, other: str) -> bool:
         """Whether a role's trust names any account, role or user, on conditions that another role may meet."""
-        document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
-        statements = [one for each in branches(document) for one in branches(each.get("Statement"))]
-        return any(
-            each.get("Effect") != "Deny" and any(self._principals(each)) and self._may_meet(each, other)
-            for each in statements
-        )
+        return any(any(self._principals(each)) for each in self._trust(role, other))
 
-    def _may_meet(self, statement: Mapping[str, Any], role: str) -> bool:
-        own = arn_of(self._template, role)
-        return all(
-            replace(each, by_resource=True).may_hold_for(own) for each in self._read("", {"Statement": statement})
-        )
+    def _trust(self, role: str, other: str) -> Iterator[Mapping[str, Any]]:
+        """What a role's trust allows whom, on conditions that another role may meet."""
+        own = arn_of(self._template, other)
+        for document in branches(self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument")):
+            for statement in branches(document.get("Statement")):
+                [read] = self._read(role, {"Statement": statement})
+                if read.allows and replace(read, by_resource=True).may_hold_for(own):
+                    yield statement
 
     def on_resources(self) -> Iterator[tuple[str, list[str], Statement]]:
         """Each statement of a resource's policy or a role's trust: where it stands, whom it names, what it says."""
