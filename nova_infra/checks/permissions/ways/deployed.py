@@ -57,6 +57,8 @@ _FETCHES = ("kms:Decrypt", "s3:GetObject*")
 
 def reach_of_deployed(template: Template) -> Iterator[Finding]:
     """Each permission by which an environment reaches beyond an approval that it comes before."""
+    if not template.beyond and not template.before:
+        return
     template = _in_its_account(template)
     attached = Attached(template)
     beyond = template.beyond - {template.account}
