@@ -127,22 +127,6 @@ REFUSED = {
         [{"actions": ["*"], "resources": ["*"], "reason": "because we like it"}],
         "lets the service give itself any permission",
     ),
-    "every key": (
-        "services.0.permissions",
-        [{"actions": ["kms:*"], "resources": ["*"], "reason": "because we like it"}],
-        "'kms:*' on * lets the service open all of them to anybody",
-    ),
-    "every secret's policy": (
-        "services.0.permissions",
-        [
-            {
-                "actions": ["secretsmanager:Put*"],
-                "resources": ["arn:aws:secretsmanager:{region}:{account}:secret:*"],
-                "reason": "because we like it",
-            }
-        ],
-        "lets the service open all of them to anybody",
-    ),
     "the role that deploys": (
         "services.0.environments",
         {
