@@ -206,6 +206,8 @@ class Attached:
                 yield policy_id, [self.pattern(properties.get("Principal"))], statement
             if resource["Type"].startswith("AWS::IAM::") or resource["Type"] in _GRANT_NOTHING:
                 continue
+            if "Principal" not in self._template.written[policy_id]:
+                continue
             # A key's policy is about that key alone, whatever it names.
             own = {"Resource": {"Ref": policy_id}} if resource["Type"] == "AWS::KMS::Key" else {}
             for each in _with_principals(list(_as_document(resource["Type"], properties).values())):
