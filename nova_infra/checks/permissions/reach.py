@@ -129,7 +129,8 @@ class Graph:
         asked = {*_TAKING, *(action for start in self._starts for action in start.actions)}
         able = {action for action in asked if any(each.allows and each.names(action) for each in statements)}
         for logical_id, _ in self.template.of_type(ROLE):
-            possible = able & ({*_TAKING} if self.attached.lets_roles_in(logical_id) else {"iam:PassRole"})
+            let_in = "sts:AssumeRole" in able and self.attached.lets_in(logical_id, role)
+            possible = able & ({*_TAKING} if let_in else {"iam:PassRole"})
             names = self.attached.names(logical_id) if possible else ()
             if (role in self.template.resources and self.attached.trusts(logical_id, role)) or any(
                 allowing(statements, action, name) for action in possible for name in names
