@@ -232,15 +232,16 @@ def _choosers(value: Any) -> Iterator[str]:
 
 def _ifs(value: Any) -> Iterator[str]:
     """The names of the conditions that choose between values within a value."""
-    if isinstance(value, dict):  # as JSON is read: to ask for a Mapping takes longer than all else here
-        match value:
-            case {"Fn::If": [str(name), _, _]}:
-                yield name
-        for each in value.values():
-            yield from _ifs(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _ifs(each)
+    queue = [value]  # as every part of every template is asked, neither called again for each nor matched
+    for each in queue:
+        if isinstance(each, dict):
+            if "Fn::If" in each:
+                match each["Fn::If"]:
+                    case [str(name), _, _]:
+                        yield name
+            queue += each.values()
+        elif isinstance(each, list):
+            queue += each
 
 
 def _texts(value: Any) -> Iterator[str]:

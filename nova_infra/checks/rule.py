@@ -134,6 +134,12 @@ def _document(value: Any, *, identity: bool) -> Any:
 
 def filled_in(value: Any, known: Mapping[str, str], tables: Mapping[str, Any] | None = None) -> Any:
     """A value with what is known of it: of parameters, by their names, and of a template's mappings."""
+    if isinstance(value, str):
+        return re.sub(r"\$\{([\w:]+)\}", lambda name: known.get(name[1], name[0]), value) if "${" in value else value
+    if isinstance(value, list):
+        return [filled_in(each, known, tables) for each in value]
+    if not isinstance(value, dict):
+        return value
     match value:
         case {"Ref": str(name)} if name in known:
             return known[name]
@@ -142,13 +148,7 @@ def filled_in(value: Any, known: Mapping[str, str], tables: Mapping[str, Any] | 
             for key in (table, row, column):
                 found = found.get(key) if isinstance(found, Mapping) else None
             return value if found is None else found
-        case dict():
-            return {key: filled_in(each, known, tables) for key, each in value.items()}
-        case list():
-            return [filled_in(each, known, tables) for each in value]
-        case str() if "${" in value:
-            return re.sub(r"\$\{([\w:]+)\}", lambda name: known.get(name[1], name[0]), value)
-    return value
+    return {key: filled_in(each, known, tables) for key, each in value.items()}
 
 
 def referenced(value: object) -> str | None:

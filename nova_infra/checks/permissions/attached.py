@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,14 @@ class Attached:
 
     def __init__(self, template: Template) -> None:
         self._template = template
-        self._beside = list(self._policies_beside())
-        self._on_resources = list(self._resource_policies())
+
+    @cached_property
+    def _beside(self) -> list[tuple[str, list[str], Mapping[str, Any]]]:
+        return list(self._policies_beside())
+
+    @cached_property
+    def _on_resources(self) -> list[tuple[str, list[str], Mapping[str, Any]]]:
+        return list(self._resource_policies())
 
     def pattern(self, value: object) -> str:
         """A value as a pattern, see :func:`pattern_in`."""

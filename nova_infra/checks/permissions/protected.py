@@ -1,4 +1,4 @@
-"""Lists what an approval protects: writing to production, by any action but a few harmless ones.
+"""Which actions count before an approval: what takes a role, and what writes to production, but for a few.
 
 The few are reading, and what a step needs for its own work. All others count, known or not, because what they do today
 says nothing of tomorrow; what a step needs besides can be acknowledged.

@@ -193,6 +193,10 @@ def overlap(one: str, other: str) -> bool:
     """Whether some text matches both patterns, with ``*`` for any characters and ``?`` for one."""
     if _ends_differ(one, other):
         return False
+    if "?" not in one + other:
+        if "*" in one and "*" in other:  # the stars of each then take what the other has between its ends
+            return True
+        return contains(one, other) or contains(other, one)
     row = {0}
     for symbol in (*one, ""):
         row = _closed(row, other)
@@ -231,6 +235,8 @@ def _closed(row: set[int], other: str) -> set[int]:
 @cache
 def contains(pattern: str, other: str) -> bool:
     """Whether a pattern matches everything that another one matches."""
+    if not _WILDCARD.search(pattern):
+        return pattern == other
     return bool(_regex(pattern).fullmatch(other))
 
 

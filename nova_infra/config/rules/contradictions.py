@@ -1,4 +1,4 @@
-"""Contradictions between tables of ``nova.toml``: engine, promotion, names; calls most other rules."""
+"""Contradictions between tables of ``nova.toml``: engine, promotion, names, CIDR blocks; calls most other rules."""
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network

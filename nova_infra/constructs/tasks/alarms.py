@@ -1,4 +1,4 @@
-"""The alarms of all tasks: CPU, memory, too few tasks; what missing data means. `web/alarms` has the rest."""
+"""Alarms on CPU, memory, too few tasks; how a service's alarms describe themselves. `web/alarms` has the rest."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

@@ -91,8 +91,11 @@ class Start:
 
 def starts(template: Template) -> list[Start]:
     """Each way that a template shows."""
-    wires = [*_wires(template), *wires_between(template), *_streams(template), *_unasked(template)]
-    wires += _replaced(template)
+    kinds = (_wires, wires_between, _streams, _unasked, _replaced)
+    wires = [wire for each in kinds for wire in each(template)]
+    ending: dict[str | None, list[Wire]] = {}
+    for wire in wires:
+        ending.setdefault(_resource(template, wire.target), []).append(wire)
     found = []
     for logical_id, resource in template.resources.items():
         properties = resource.get("Properties", {})
@@ -100,12 +103,12 @@ def starts(template: Template) -> list[Start]:
             role = next((known for key in _ROLES if (known := referenced(properties.get(key)))), None)
             if role is not None:
                 found.append(Start(role, actions, names_of(template, {"Ref": logical_id})))
-                found += _starting(template, role, _leading(template, wires, logical_id))
+                found += _starting(template, role, _leading(template, ending, logical_id))
     for wire in wires:
         role = referenced(wire.role)
         if role is not None:
             source = _resource(template, wire.source)
-            before = _leading(template, wires, source) if source is not None else ()
+            before = _leading(template, ending, source) if source is not None else ()
             found += _starting(template, role, (wire, *before))
     return found
 
@@ -131,17 +134,14 @@ def names_of(template: Template, value: object) -> tuple[str, ...]:
     return tuple(pattern for name in names for pattern in (f"{name}*", f"arn:aws*:*:{name}*", f"arn:aws*:*/{name}*"))
 
 
-def _leading(template: Template, wires: Sequence[Wire], target: str) -> Iterator[Wire]:
+def _leading(template: Template, ending: Mapping[str | None, Sequence[Wire]], target: str) -> Iterator[Wire]:
     """The wires that end at a resource, and those that end where these begin."""
-    seen, queue = {target}, [target]
+    queue = [target]
     for at in queue:
-        for wire in wires:
-            if _resource(template, wire.target) != at:
-                continue
+        for wire in ending.get(at, ()):
             yield wire
             source = _resource(template, wire.source)
-            if source is not None and source not in seen:
-                seen.add(source)
+            if source is not None and source not in queue:
                 queue.append(source)
 
 

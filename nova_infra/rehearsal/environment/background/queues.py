@@ -1,4 +1,4 @@
-"""Sends workers their messages, and measures their queues as CloudWatch does."""
+"""Fills workers' queues, from which moto hands messages out, and measures them as CloudWatch does."""
 
 import asyncio
 import itertools
