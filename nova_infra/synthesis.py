@@ -42,9 +42,9 @@ def synthesize_app(root: Path, app: str) -> Path:
     Args:
         app: The command that synthesizes it, or the directory of an assembly, as cdk.json's ``app``.
     """
-    if (root / app / "manifest.json").is_file():
+    if is_file(root / app / "manifest.json"):
         return root / app
-    lost = shutil.which(app) is None and not (root / app).is_file()
+    lost = shutil.which(app) is None and not is_file(root / app)
     if len(app.split()) == 1 and lost:
         raise NovaError(
             f"--app {app}: is neither a command nor the directory of an assembly: "
@@ -59,11 +59,19 @@ def synthesize_app(root: Path, app: str) -> Path:
         raise NovaError(f"cdk: {error.strerror}: install the CDK CLI with `npm install aws-cdk`") from None
     if code and not synthesized_without(words, assembly, directory=root):
         lacks = (root / "package.json").is_file() and not (root / "node_modules").is_dir()
-        remedy = "run `npm install` here, and repeat" if lacks else "fix the errors printed above"
-        raise NovaError(f"--app {app}: does not synthesize: {remedy}")
+        besides = "; if one names a package, run `npm install` here first" if lacks else ""
+        raise NovaError(f"--app {app}: does not synthesize: fix the errors printed above{besides}")
     if is_new and context.is_file() and not _read(context):
         context.unlink()  # The CDK leaves an empty one, and the tree would no longer be its commit's.
     return assembly
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file: a command, which may name one, may be longer than any name."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def synthesized_without(

@@ -94,7 +94,7 @@ def rehearse(options: Options) -> bool:
             # What AWS would refuse, the plan has said: what is left is what the rehearsal does not know.
             if prepared.unknown is not None:
                 raise prepared.unknown
-            record.granted = taken_for_granted(prepared.candidate, baseline, prepared.runtime.runs)
+            record.granted += taken_for_granted(prepared.candidate, baseline, prepared.runtime.runs)
             record.granted += chosen_protocols(prepared.config, prepared.candidate.sources, baseline.sources)
         record.started = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         began = time.monotonic()
@@ -165,6 +165,7 @@ def _record(prepared: _Prepared, baseline: Release) -> Record:
     candidate, delivery, config = prepared.candidate, prepared.delivery, prepared.config
     record = new_record(prepared.pipeline, candidate=candidate, baseline=baseline, runtime=prepared.runtime)
     record.not_rehearsed += prepared.gaps
+    record.granted += baseline.doubts
     if baseline.lacks:
         record.not_rehearsed.append(f"links that point outside the baseline: {', '.join(baseline.lacks)}")
     record.not_rehearsed += unreached(config) if config is not None else []

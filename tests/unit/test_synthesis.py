@@ -1,6 +1,7 @@
 """Apps whose environments have an account, on a machine that may not ask AWS for its zones."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,26 @@ def test_the_cdks_empty_file_of_context_does_not_stay(
         context.write_text(before)
     synthesize_app(tmp_path, "true")
     assert context.exists() == kept
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ((), "does not synthesize: fix the errors printed above"),
+        (("package.json",), "fix the errors printed above; if one names a package, run `npm install` here first"),
+        (("package.json", "node_modules/"), "does not synthesize: fix the errors printed above"),
+    ],
+)
+def test_packages_that_are_not_installed_are_one_cause_of_several(
+    files: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cdk = tmp_path / "bin" / "cdk"
+    cdk.parent.mkdir()
+    cdk.write_text("#!/bin/sh\nexit 1\n")
+    cdk.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{cdk.parent}:/bin:/usr/bin")
+    for each in files:
+        (tmp_path / each).mkdir() if each.endswith("/") else (tmp_path / each).touch()
+    app = f"true --name={'x' * 300}"
+    with pytest.raises(NovaError, match=f"{re.escape(said)}$"):
+        synthesize_app(tmp_path, app)

@@ -19,7 +19,7 @@ _MOST = 3
 _LONGEST = 400
 _MOST_BYTES_OF_A_NAME = 200
 _AWS = re.compile(r"(?:^|[;&|(`{\n])\s*(?:sudo\s+)?aws\s+(?!--version|help|configure)", re.MULTILINE)
-_OF_MAKE = re.compile(r"make(\[\d+\])?: (?!\*\*\* [^[])")
+_OF_MAKE = re.compile(r"g?make(\[\d+\])?: (?!\*\*\* (?!\[|Waiting for|Deleting ))")
 """What a line of make's own begins with that says only where a command failed, and not why."""
 _OF_AN_IMAGE = re.compile(r"([a-z0-9][\w./-]*:[0-9a-f]{12})[0-9a-f]{52}: ")
 """What a line begins with that says what is wrong with an image, which is named by a hash of what it is built from."""

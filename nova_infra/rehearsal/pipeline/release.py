@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from nova_infra.assembly import AssembledStack, Assembly, AssemblyError, Template, resources_of_type
 from nova_infra.config import aws_regions
+from nova_infra.documents.text import listed
 from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
@@ -23,7 +25,7 @@ from nova_infra.rehearsal.cloudformation.nested import flattened
 from nova_infra.rehearsal.cloudformation.physical import Home
 from nova_infra.rehearsal.delivery.definition import DeployAction, Pipeline, Stage, read_pipeline
 from nova_infra.rehearsal.pipeline.edits import Edit, previous_images
-from nova_infra.synthesis import synthesized_without
+from nova_infra.synthesis import is_file, synthesized_without
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Release:
         app: The command that synthesizes it, as cdk.json's ``app``; empty for a project of Nova.
         lacks: Links of its commit that its sources lack, because they lead out of it.
         is_candidate: Whether it is a baseline that is the candidate itself, for want of another.
+        doubts: Why its templates may be others than its commit's, a clause each.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Release:
     app: str = ""
     lacks: tuple[str, ...] = ()
     is_candidate: bool = False
+    doubts: tuple[str, ...] = ()
 
     @property
     def stands_in(self) -> bool:
@@ -179,11 +183,73 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
         checkout = Path(directory)
         links = git.check_out(root, commit, checkout)
         synthesize_checkout(checkout, root, app=candidate.app)
-        before = Assembly(checkout / "cdk.out")
+        before, doubts = Assembly(checkout / "cdk.out"), tuple(_foreign_packages(root, checkout, commit))
         if candidate.app and _templates(before) == _templates(candidate.assembly):
-            yield _over_itself(candidate, f"{commit[:10]}, which deploys the same as the candidate")
+            itself = _over_itself(candidate, f"{commit[:10]}, which deploys the same as the candidate")
+            yield replace(itself, doubts=doubts)
         else:
-            yield Release(commit[:10], before, checkout, app=candidate.app, lacks=tuple(links))
+            yield Release(commit[:10], before, checkout, app=candidate.app, lacks=tuple(links), doubts=doubts)
+
+
+_LOCKS = (
+    *("package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"),
+    *("requirements*.txt", "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock"),
+)
+
+
+def _foreign_packages(root: Path, checkout: Path, commit: str) -> Iterator[str]:
+    """Why an earlier commit is not synthesized with its own packages: those that are installed are the working tree's."""
+
+    def read(path: Path) -> bytes | None:
+        return path.read_bytes() if path.is_file() else None
+
+    found = {path.name for each in _LOCKS for place in (root, checkout) for path in place.glob(each)}
+    if locks := [each for each in sorted(found) if read(root / each) != read(checkout / each)]:
+        yield f"the baseline's templates are made with the packages installed here, but its {listed(locks, 3)} differs"
+    changed = [each for each in sorted(_linked_packages(root)) if _differs(root, commit, each)]
+    if changed:
+        yield f"the baseline's templates are made with the working tree's {listed(changed, 3)}, which it changes"
+
+
+def _differs(root: Path, commit: str, place: str) -> bool:
+    """Whether the working tree has something else in a directory than a commit."""
+    return bool(
+        git.read(root, "diff", "--name-only", commit, "--", place)
+        or git.read(root, "ls-files", "--others", "--exclude-standard", "--", place)
+    )
+
+
+def _linked_packages(root: Path) -> set[str]:
+    """Directories of a working tree whose sources are its own installed packages: of workspaces, and editable ones.
+
+    A package at its root is read from the checkout, which comes first on Python's path, except one in its ``src``.
+    See https://packaging.python.org/en/latest/specifications/direct-url/
+    """
+    whole, (environment, modules) = root.resolve(), (root / each for each in PACKAGES)
+    made = [whole / each for each in PACKAGES]
+    found: set[Path] = set()
+    waiting = [*_links_of_python(environment), *_links_of_node(modules)]
+    while waiting:
+        place = waiting.pop().resolve()
+        place = place / "src" if place == whole else place
+        is_own = place.is_relative_to(whole) and place.is_dir() and not any(map(place.is_relative_to, made))
+        if is_own and place not in found:
+            found.add(place)
+            waiting += _links_of_node(place / "node_modules")
+    return {place.relative_to(whole).as_posix() for place in found}
+
+
+def _links_of_node(modules: Path) -> list[Path]:
+    return [path for each in ("*", "@*/*") for path in modules.glob(each) if path.is_symlink()]
+
+
+def _links_of_python(environment: Path) -> Iterator[Path]:
+    for path in environment.glob("lib/python*/site-packages/*.pth"):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        yield from (path.parent / line for line in lines if line and not line.startswith(("#", "import")))
+    for path in environment.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
+        url = re.search(r'"file://([^"]*)"', path.read_text(encoding="utf-8", errors="replace"))
+        yield from [Path(unquote(url.group(1)))] if url else []
 
 
 def _templates(assembly: Assembly) -> dict[str, Template]:
@@ -215,7 +281,7 @@ def synthesize_checkout(checkout: Path, root: Path, *, app: str) -> None:
         remedy = "install the CDK CLI with `npm install aws-cdk`" if app else "run `make setup`, then `make rehearse`"
         raise NovaError(f"cdk: not found: {remedy}")
     words = [cdk, "synth", "--quiet", "--context", "rehearsed=true"]
-    if not (root / (app or "no such") / "manifest.json").is_file():
+    if not is_file(root / (app or "no such") / "manifest.json"):
         words += ["--app", app or f"{shlex.quote(sys.executable)} app.py"]
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(checkout)}
     with _lent(root, checkout, PACKAGES if app else ()):

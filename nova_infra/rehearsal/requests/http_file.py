@@ -61,6 +61,9 @@ class _Draft:
     body: list[str] = field(default_factory=list)
     in_body: bool = False
 
+    def content_type(self) -> str:
+        return next((value for name, value in self.headers if name.lower() == "content-type"), "")
+
 
 def read_http(path: Path, text: str) -> list[SampleRequest]:
     """The requests of a file.
@@ -152,14 +155,14 @@ class _HttpFileReader:
             except (FileNotFoundError, UnreadableFileError) as error:
                 why = error if isinstance(error, UnreadableFileError) else "does not exist"
                 raise self._error(draft.line, f"its body {file} {why}", "correct its path") from None
-        elif any(k.lower() == "content-type" and v.startswith(_FORM) for k, v in draft.headers):
+        elif draft.content_type().startswith(_FORM):
             body = re.sub(r"\s*&\s*", "&", re.sub(r"[ \t]*=[ \t]*", "=", text)).encode()
         if draft.method == "GRPC":
             return call_of(draft.url, body, origin="file")
         try:
             if draft.method == _GRAPHQL:
                 draft.method, body = "POST", _of_query(body.decode(errors="replace"))
-                draft.headers.append(("Content-Type", "application/json"))
+                draft.headers += [] if draft.content_type() else [("Content-Type", "application/json")]
             return sample(draft.method, draft.url, draft.headers, body, origin="file")
         except ValueError as error:
             raise self._error(draft.line, str(error), "correct it") from None

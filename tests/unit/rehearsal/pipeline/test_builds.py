@@ -24,6 +24,12 @@ NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm:
     [
         ([], ""),
         (["make: *** [Makefile:7: images] Error 1"], ""),
+        (
+            ["src/a.c:3: error: x", "make: *** [Makefile:3: a] Error 1", "make: *** Waiting for unfinished jobs...."],
+            "; src/a.c:3: error: x",
+        ),
+        (["a.c:3: no", "make: *** Deleting file 'a.o'", "make: *** [a.o] Error 1"], "; a.c:3: no"),
+        (["a.c:3: no", "gmake[1]: *** [a.o] Error 1"], "; a.c:3: no"),
         (["make: *** No rule to make target 'check'.  Stop."], "; make: *** No rule to make target 'check'. Stop."),
         (
             ["FAILED tests/test_a.py::test_b - assert 0", "1 failed in 2 s", "make: *** x"],

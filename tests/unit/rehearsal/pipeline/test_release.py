@@ -89,6 +89,77 @@ def test_a_file_that_changes_nothing_of_an_app_is_no_release_over_another(
         assert baseline.is_candidate == same
 
 
+INFRA = "packages/infra/index.js"
+LOCKS = ("package-lock.json", "yarn.lock", "pnpm-lock.yaml", "requirements-dev.txt", "uv.lock", "poetry.lock")
+
+
+def install(root: Path, kind: str) -> None:
+    """Install what a working tree holds itself, as package managers do."""
+    packages = root / ".venv" / "lib" / "python3.11" / "site-packages"
+    (packages / "infra-1.0.dist-info").mkdir(parents=True)
+    (root / "node_modules" / "@acme").mkdir(parents=True)
+    (root / "node_modules" / "plain").mkdir()
+    (root / "node_modules" / ".bin").symlink_to("plain")
+    of = {"url": f"file://{root}{'/packages/infra' if kind == 'direct' else ''}", "dir_info": {"editable": True}}
+    match kind:
+        case "workspace":
+            (root / "node_modules" / "@acme" / "infra").symlink_to("../../packages/infra")
+        case "nested":
+            (root / "node_modules" / "web").symlink_to("../services")
+            (root / "services" / "node_modules").mkdir()
+            (root / "services" / "node_modules" / "infra").symlink_to("../../packages/infra")
+        case "direct" | "root":
+            (packages / "infra-1.0.dist-info" / "direct_url.json").write_text(json.dumps(of))
+        case "path":
+            (packages / "__editable__.infra.pth").write_text(f"import infra_finder\n{root}/packages/infra\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "doubt"),
+    [
+        *(("copies", lock, f"packages installed here, but its {lock} differs") for lock in LOCKS),
+        *(
+            (kind, INFRA, "working tree's packages/infra, which it")
+            for kind in ("workspace", "nested", "direct", "path")
+        ),
+        ("workspace", "packages/infra/new.js", "working tree's packages/infra, which it"),
+        ("root", "src/shop.py", "working tree's src, which it"),
+        ("root", INFRA, ""),
+        ("copies", INFRA, ""),
+        ("workspace", "app.js", ""),
+    ],
+)
+@pytest.mark.parametrize("same", [True, False])
+def test_a_baseline_that_is_made_with_the_working_trees_packages_is_doubted(
+    kind: str,
+    changed: str,
+    doubt: str,
+    same: bool,
+    candidate: Release,
+    monkeypatch: pytest.MonkeyPatch,
+    write_assembly: Callable[..., Path],
+) -> None:
+    def synthesize(checkout: Path, *_: Any, **__: Any) -> None:
+        template = candidate.assembly.directory / candidate.assembly.stacks()[0].template_path
+        copy = write_assembly(checkout / "cdk.out") / template.relative_to(candidate.assembly.directory)
+        copy.write_text(template.read_text() if same else json.dumps({"Resources": {}}))
+
+    monkeypatch.setattr(module, "synthesize_checkout", synthesize)
+    root = candidate.sources
+    for name in (INFRA, "src/shop.py", "app.js", *LOCKS):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"first {name}")
+    (root / ".gitignore").write_text("node_modules\n.venv\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "second")
+    install(root, kind)
+    (root / changed).write_text("second")
+    with baseline_of(replace(candidate, app="node app.js"), "HEAD") as baseline:
+        assert baseline.is_candidate == same
+        assert (doubt in " ".join(baseline.doubts)) if doubt else baseline.doubts == ()
+        assert len(baseline.doubts) == bool(doubt)
+
+
 @pytest.mark.parametrize("revision", ["no-such-branch", "", "--help"])
 def test_an_unknown_baseline_is_refused_in_one_line(candidate: Release, revision: str) -> None:
     with pytest.raises(NovaError, match="is not a revision") as error, baseline_of(candidate, revision):
@@ -108,7 +179,7 @@ def test_a_baseline_that_does_not_synthesize_is_refused_with_what_it_said(
         pass
 
 
-@pytest.mark.parametrize("app", ["node app.js", "cdk.out"])
+@pytest.mark.parametrize("app", ["node app.js", "cdk.out", f"node {'x' * 300}"])
 def test_an_earlier_commit_of_an_app_is_synthesized_with_the_packages_that_are_here(app: str, tmp_path: Path) -> None:
     root, checkout, bin_ = tmp_path / "root", tmp_path / "checkout", tmp_path / "root" / "node_modules" / ".bin"
     for each in (bin_, root / ".venv", root / "cdk.out", checkout / ".venv"):

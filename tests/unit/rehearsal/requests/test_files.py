@@ -80,6 +80,15 @@ def test_requests_are_read_as_editors_send_them(text: str, path: str, body: byte
 
 
 @pytest.mark.parametrize(
+    ("given", "sent"),
+    [("", "application/json"), ("content-type: application/graphql+json\n", "application/graphql+json")],
+)
+def test_a_query_is_sent_with_one_type(given: str, sent: str) -> None:
+    [only] = read_http(Path("r.http"), f"GRAPHQL /graphql\n{given}\n{{ a }}")
+    assert [value for name, value in only.headers if name.lower() == "content-type"] == [sent]
+
+
+@pytest.mark.parametrize(
     "text",
     ["WEBSOCKET ws://a.example/live?to=1\n\nhello\n=== wait-for-server\n", "GET /live\nUpgrade: WebSocket\n"],
 )

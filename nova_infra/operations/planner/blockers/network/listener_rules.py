@@ -15,6 +15,8 @@ from nova_infra.operations.planner.model import Action, Consequence, Refusal, St
 from nova_infra.operations.planner.step import Step
 
 _RULE = "AWS::ElasticLoadBalancingV2::ListenerRule"
+_MATCHES = "what matches "
+"""What the value of a condition begins with that is a regular expression, and no pattern."""
 
 
 def rules_with_weights_that_change(step: Step) -> list[str]:
@@ -68,7 +70,14 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
         given_up = [path for path in had.get("path-pattern", ()) if not _takes(has.get("path-pattern", ()), path)]
         if moved := [path for path in given_up if _takes(others, path)]:
             yield step.note(logical_id, f"another rule takes {listed(moved, 3)} from now on")
-        if lost := [path for path in given_up if path not in moved]:
+        lost = [path for path in given_up if path not in moved]
+        compared = not any(each.startswith(_MATCHES) for each in (*lost, *has.get("path-pattern", ()), *others))
+        if lost and not compared:
+            said = (
+                f"whether a rule takes {listed(lost, 3)} from now on is unknown: regular expressions are not compared"
+            )
+            yield step.note(logical_id, said, hurts=True)
+        elif lost:
             said = f"no rule takes {listed(lost, 3)} any more: their users get the listener's default answer"
             yield step.note(logical_id, said, hurts=True)
         for field in sorted(has.keys() - had.keys()) if had else ():
@@ -90,8 +99,9 @@ def hidden_rules(step: Step) -> Iterator[Consequence]:
             if not {name, other} & changed or not _hides(first, rule):
                 continue
             if not (name in before and other in before and _hides(before[other], before[name])):
+                since = " any more" if name in before else ""
                 said = (
-                    f"gets no request any more: {other}, of priority {first['Priority']}, comes before it and takes all"
+                    f"gets no request{since}: {other}, of priority {first['Priority']}, comes before it and takes all"
                 )
                 yield step.note(name, said, hurts=True)
                 break
@@ -107,17 +117,29 @@ def _hides(first: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
     wants, meets = _conditions(first), _conditions(rule)
     return (
         wants.keys() <= {"path-pattern", "host-header", "http-request-method"}
-        and set(references(first.get("Actions"))) != set(references(rule.get("Actions")))
+        and _leads(first) != _leads(rule)
         and all(
-            {"*", "/*"} & set(values) or (field in meets and all(_surely_takes(values, each) for each in meets[field]))
+            {"*", "/*"} & set(values)
+            or (meets.get(field) and all(_surely_takes(values, each) for each in meets[field]))
             for field, values in wants.items()
         )
     )
 
 
+def _leads(rule: Mapping[str, Any]) -> set[str]:
+    """Where a rule's requests go, whatever the weights: target groups and what else it refers to, or else its answer."""
+    actions = tables(rule.get("Actions"))
+    shares = [each for action in actions for each in tables(table(action.get("ForwardConfig")).get("TargetGroups"))]
+    groups = {shown(each["TargetGroupArn"]) for each in (*actions, *shares) if "TargetGroupArn" in each}
+    return groups | set(references(actions)) or {shown(rule.get("Actions"))}
+
+
 def _surely_takes(patterns: Iterable[str], value: str) -> bool:
     """Whether a pattern is one of some others, or within one that has no other wildcard than ``*``."""
-    return any(value == each or (not {"?", "["} & set(each) and fnmatchcase(value, each)) for each in patterns)
+    return any(
+        value == each or (not {"?", "["} & set(each) and not value.startswith(_MATCHES) and fnmatchcase(value, each))
+        for each in patterns
+    )
 
 
 def _of_tests(stack: StackTemplate) -> set[str]:
@@ -132,17 +154,25 @@ def _of_tests(stack: StackTemplate) -> set[str]:
 
 def _takes(patterns: Iterable[str], path: str) -> bool:
     """Whether all that a path pattern takes is taken by one of others."""
+    if path.startswith(_MATCHES):
+        return not {path, "*", "/*"}.isdisjoint(patterns)
     return any(fnmatchcase(path, each) for each in patterns)
 
 
 def _conditions(rule: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Each field that a rule looks at, with the values that it wants."""
-    return {
-        str(each.get("Field")): [
-            str(value) for part in (each, *map(table, each.values())) for value in as_list(part.get("Values", []))
-        ]
-        for each in tables(rule.get("Conditions"))
-    }
+    """Each field that a rule looks at, with the values that it wants: hosts are compared without regard to case.
+
+    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
+    """
+    found: dict[str, list[str]] = {}
+    for each in tables(rule.get("Conditions")):
+        parts = (each, *map(table, each.values()))
+        values = [str(value) for part in parts for value in as_list(part.get("Values", []))]
+        if each.get("Field") == "host-header":
+            values = [value.lower() for value in values]
+        regular = [f"{_MATCHES}{value}" for part in parts for value in as_list(part.get("RegexValues", []))]
+        found[str(each.get("Field"))] = values + regular
+    return found
 
 
 def back_to_rolling(step: Step) -> Iterator[Consequence]:

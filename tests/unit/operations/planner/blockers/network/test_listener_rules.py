@@ -72,6 +72,13 @@ def taking(**values: list[Any]) -> dict[str, Any]:
     return {"Type": f"{ELB}ListenerRule", "Properties": {**rule(14)["Properties"], "Conditions": conditions}}
 
 
+def by_regex(*expressions: str, field: str = "path-pattern") -> dict[str, Any]:
+    """A rule for what regular expressions match."""
+    part = "PathPatternConfig" if field == "path-pattern" else "HostHeaderConfig"
+    conditions = [{"Field": field, part: {"RegexValues": [*expressions]}}]
+    return {"Type": f"{ELB}ListenerRule", "Properties": {**rule(14)["Properties"], "Conditions": conditions}}
+
+
 @pytest.mark.parametrize(
     ("before", "after", "other", "told"),
     [
@@ -87,6 +94,11 @@ def taking(**values: list[Any]) -> dict[str, Any]:
         ),
         (taking(path_pattern=["/a/*"]), taking(path_pattern=["/a/*", "/b/*"]), None, ""),
         (taking(path_pattern=["/a/*"]), taking(path_pattern=[{"Ref": "Path"}]), None, ""),
+        (taking(path_pattern=["/a/*"]), by_regex("^/b/"), None, "whether a rule takes /a/* from now on is unknown"),
+        (by_regex("^/a/"), by_regex("^/b/"), None, "whether a rule takes what matches ^/a/ from now on is unknown"),
+        (by_regex("^/a/"), taking(path_pattern=["/a/*"]), None, "whether a rule takes what matches ^/a/"),
+        (by_regex("^/a/"), taking(path_pattern=["/*"]), None, ""),
+        (by_regex("^/a/"), by_regex("^/a/", "^/b/"), None, ""),
     ],
 )
 def test_requests_that_no_rule_takes_any_more_are_missed(before: Any, after: Any, other: Any, told: str) -> None:
@@ -118,7 +130,65 @@ def leading(to: str, priority: int, **fields: Any) -> dict[str, Any]:
     return {"Type": f"{ELB}ListenerRule", "Properties": {**taking(**fields)["Properties"], **of}}
 
 
+def with_actions(rule: dict[str, Any], priority: int, *actions: Any) -> dict[str, Any]:
+    return {**rule, "Properties": {**rule["Properties"], "Priority": priority, "Actions": [*actions]}}
+
+
 HOST = leading("Blue", 20, host_header=["api.example"])
+ONE, TWO, BLUE, GREEN = (
+    {"Type": "forward", "TargetGroupArn": each} for each in ("arn:a", "arn:b", {"Ref": "Blue"}, {"Ref": "Green"})
+)
+AWAY = {"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "hidden"),
+    [
+        (with_actions(by_regex("^/a$"), 1, BLUE), with_actions(by_regex("^/b$"), 2, GREEN), False),
+        (with_actions(taking(path_pattern=["/a/*"]), 1, BLUE), with_actions(by_regex("^/b$"), 2, GREEN), False),
+        (
+            with_actions(taking(host_header=["*a"]), 1, BLUE),
+            with_actions(by_regex("^b.a", field="host-header"), 2, GREEN),
+            False,
+        ),
+        (with_actions(by_regex("^/a$"), 1, BLUE), with_actions(taking(path_pattern=[]), 2, GREEN), False),
+        (with_actions(by_regex("^/a$"), 1, ONE), with_actions(by_regex("^/a$"), 2, TWO), True),
+        (with_actions(taking(path_pattern=["/*"]), 1, ONE), with_actions(taking(path_pattern=["/b"]), 2, TWO), True),
+        (with_actions(taking(path_pattern=["/*"]), 1, AWAY), with_actions(taking(path_pattern=["/b"]), 2, ONE), True),
+        (with_actions(taking(path_pattern=["/*"]), 1, AWAY), with_actions(taking(path_pattern=["/b"]), 2, AWAY), False),
+        (with_actions(taking(path_pattern=["/*"]), 1, GREEN), with_actions(taking(path_pattern=["/b"]), 2, ONE), True),
+        (
+            leading("Green", 1, path_pattern=["/*"]),
+            with_actions(taking(path_pattern=["/b"]), 2, GREEN),
+            False,
+        ),
+        (
+            with_actions(taking(path_pattern=["/*"]), 1, ONE),
+            with_actions(
+                taking(path_pattern=["/b"]), 2, {"Type": "forward", "TargetGroupArn": {"Fn::ImportValue": "x"}}
+            ),
+            True,
+        ),
+        (
+            with_actions(taking(host_header=["*.Example.com"]), 1, ONE),
+            with_actions(taking(host_header=["api.example.com"]), 2, TWO),
+            True,
+        ),
+        (
+            with_actions(taking(path_pattern=["/A/*"]), 1, ONE),
+            with_actions(taking(path_pattern=["/a/b"]), 2, TWO),
+            False,
+        ),
+    ],
+)
+def test_a_new_rule_is_hidden_where_all_it_waits_for_surely_goes_elsewhere(
+    first: Any, later: Any, hidden: bool
+) -> None:
+    topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
+    released = StackTemplate(KEY, {"Resources": {**topic, "First": first, "Later": later}})
+    [step] = plan([StackTemplate(KEY, {"Resources": topic})], [[released]]).stacks
+    said = "gets no request: First, of priority 1, comes before it and takes all"
+    assert [each.what for each in step.consequences if each.hurts] == ([said] if hidden else [])
 
 
 @pytest.mark.parametrize(
