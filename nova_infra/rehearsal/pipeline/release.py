@@ -198,17 +198,17 @@ _LOCKS = (
 
 
 def _foreign_packages(root: Path, checkout: Path, commit: str) -> Iterator[str]:
-    """Why an earlier commit is not synthesized with its own packages: those that are installed are the working tree's."""
+    """Why an earlier commit is not synthesized with its own packages: those of the working tree are installed."""
 
     def read(path: Path) -> bytes | None:
         return path.read_bytes() if path.is_file() else None
 
     found = {path.name for each in _LOCKS for place in (root, checkout) for path in place.glob(each)}
     if locks := [each for each in sorted(found) if read(root / each) != read(checkout / each)]:
-        yield f"the baseline's templates are made with the packages installed here, but its {listed(locks, 3)} differs"
+        yield f"the baseline's templates are made with the packages installed here, not those of its {listed(locks, 3)}"
     changed = [each for each in sorted(_linked_packages(root)) if _differs(root, commit, each)]
     if changed:
-        yield f"the baseline's templates are made with the working tree's {listed(changed, 3)}, which it changes"
+        yield f"the baseline's templates are made with the working tree's {listed(changed, 3)}, not its own"
 
 
 def _differs(root: Path, commit: str, place: str) -> bool:

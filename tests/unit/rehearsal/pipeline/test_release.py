@@ -117,13 +117,13 @@ def install(root: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "changed", "doubt"),
     [
-        *(("copies", lock, f"packages installed here, but its {lock} differs") for lock in LOCKS),
+        *(("copies", lock, f"packages installed here, not those of its {lock}") for lock in LOCKS),
         *(
-            (kind, INFRA, "working tree's packages/infra, which it")
+            (kind, INFRA, "working tree's packages/infra, not its own")
             for kind in ("workspace", "nested", "direct", "path")
         ),
-        ("workspace", "packages/infra/new.js", "working tree's packages/infra, which it"),
-        ("root", "src/shop.py", "working tree's src, which it"),
+        ("workspace", "packages/infra/new.js", "working tree's packages/infra, not its own"),
+        ("root", "src/shop.py", "working tree's src, not its own"),
         ("root", INFRA, ""),
         ("copies", INFRA, ""),
         ("workspace", "app.js", ""),

@@ -127,7 +127,7 @@ def _hides(first: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
 
 
 def _leads(rule: Mapping[str, Any]) -> set[str]:
-    """Where a rule's requests go, whatever the weights: target groups and what else it refers to, or else its answer."""
+    """Where a rule's requests go, whatever the weights: target groups and what it refers to, or else its answer."""
     actions = tables(rule.get("Actions"))
     shares = [each for action in actions for each in tables(table(action.get("ForwardConfig")).get("TargetGroups"))]
     groups = {shown(each["TargetGroupArn"]) for each in (*actions, *shares) if "TargetGroupArn" in each}
