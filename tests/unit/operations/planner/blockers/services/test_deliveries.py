@@ -151,3 +151,34 @@ def test_a_queue_s_policy_counts_however_it_is_written(kind: str, properties: An
 def test_so_does_a_topic_s(named: Any) -> None:
     may = made("SNS::TopicInlinePolicy", TopicArn=named, PolicyDocument=lets("s3.amazonaws.com", "sns:Publish"))
     assert planned(Topic=TOPIC, It=TELLS, Policy=may) == ([], [])
+
+
+def subscribed(*whom: str, protocol: str = "email", **more: Any) -> StackTemplate:
+    topic = {"Alerts": made("SNS::Topic", TopicName="alerts")}
+    each = {
+        f"To{who}": made("SNS::Subscription", TopicArn={"Ref": "Alerts"}, Protocol=protocol, Endpoint=f"{who}@x.com")
+        for who in whom
+    }
+    return StackTemplate(KEY, {"Resources": topic | each | more})
+
+
+SLACK = made("Chatbot::SlackChannelConfiguration", ConfigurationName="ops", SnsTopicArns=[{"Ref": "Alerts"}])
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (subscribed("eve"), ["reaches nobody until eve@x.com confirms: have that done at once"]),
+        (subscribed("eve", protocol="email-json"), ["reaches nobody until eve@x.com confirms: have that done at once"]),
+        (subscribed(), ["reaches nobody any more"]),
+        (subscribed("ann", "eve"), []),
+        (subscribed("eve", protocol="sqs"), []),
+        (subscribed(Slack=SLACK), []),
+    ],
+)
+def test_a_topic_whose_subscribers_are_all_new_reaches_nobody_until_one_confirms(
+    after: StackTemplate, told: list[str]
+) -> None:
+    [stack] = plan([subscribed("ann")], [[after]]).stacks
+    found = [each for each in stack.consequences if "nobody" in each.what]
+    assert [(each.where, each.what, each.hurts) for each in found] == [("Alerts", what, True) for what in told]
