@@ -58,7 +58,9 @@ def synthesize_app(root: Path, app: str) -> Path:
     except OSError as error:
         raise NovaError(f"cdk: {error.strerror}: install the CDK CLI with `npm install aws-cdk`") from None
     if code and not synthesized_without(words, assembly, directory=root):
-        raise NovaError(f"--app {app}: does not synthesize: fix the errors printed above")
+        lacks = (root / "package.json").is_file() and not (root / "node_modules").is_dir()
+        remedy = "run `npm install` here, and repeat" if lacks else "fix the errors printed above"
+        raise NovaError(f"--app {app}: does not synthesize: {remedy}")
     if is_new and context.is_file() and not _read(context):
         context.unlink()  # The CDK leaves an empty one, and the tree would no longer be its commit's.
     return assembly

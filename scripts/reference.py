@@ -64,6 +64,7 @@ _EXAMPLES = {
     "paths": '["/api/*"]',
     "private_subnets": '["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]',
     "public_subnets": '["subnet-0123456789abcdef2", "subnet-0123456789abcdef3"]',
+    "root_reason": '"It opens raw sockets."',
     "readonly_root_reason": '"It compiles templates beside its sources."',
     "reason": '"It lists every table."',
     "provides": '{ DATABASE_URL = "postgresql://postgres@{host}:{port}/postgres" }',

@@ -100,7 +100,8 @@ def _resolved(one: _Same[Service], where: _Same[Environment]) -> Resolved:
     shared = {key: _merged(given(getattr(environment, key)), data.get(key) or {}) for key in SHARED}
     data |= {key: filled(data[key], environment) for key in _FILLED if key in data}
     # Validated as in the file, so that a fault has the key's path there.
-    final = Service.model_validate(data | {key: value for key, value in shared.items() if key in data})
+    data |= {key: value for key, value in shared.items() if key in data}
+    final = Service.model_validate(data, context={"region": environment.region})
     rollout = Rollout.model_validate(shared["rollout"])
     if not is_reachable(final):  # No suite can tell its new revision from the old one.
         rollout = rollout.model_copy(update={"load": None, **({"gate": None} if rollout.gate == "suite" else {})})

@@ -23,7 +23,8 @@ TOOLS = (
 """What a step runs, and what decides what it installs: also under the names that make, uv and npm look for first."""
 ACTIONS = ".github/actions"
 """What GitHub's jobs run of a commit besides."""
-MADE = (".venv", "node_modules", "__pycache__")
+PACKAGES = (".venv", "node_modules")
+MADE = (*PACKAGES, "__pycache__")
 """What set-up and Python leave there. A commit that brings one of them would run what is in it, so there it counts."""
 
 

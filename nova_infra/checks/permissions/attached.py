@@ -14,6 +14,7 @@ from typing import Any
 
 from nova_infra.checks.permissions.statements import (
     COMPARES,
+    OF_SERVICES,
     OWN_ACCOUNT,
     Statement,
     overlap,
@@ -30,8 +31,6 @@ _OF_AWS = re.compile(r"arn:[^:]*:iam::aws:policy/(?:[\w-]+/)*([\w-]+)")
 READS_BY_NAME = re.compile(r"\w*(ReadOnlyAccess|ReadOnly|ViewOnlyAccess)|SecurityAudit")
 _GROUPS = "a user's groups"
 _LIST = Path(__file__).with_name("managed_policies.txt")
-OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
-"""Keys of conditions that requests have only where a service acts for a resource."""
 _OF_CALLERS = ("aws:principalaccount", "aws:principalarn")
 # Their policies limit what passes through them, and grant nothing.
 _GRANT_NOTHING = ("AWS::EC2::VPCEndpoint",)
@@ -39,6 +38,8 @@ _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
 _STAR = r"\ue000"
 """What is written as a star, as JSON, while the stars of a pattern are what nobody knows."""
 _NO_VALUE = {"Ref": "AWS::NoValue"}
+_MADE_UP = "*-*-??????????*"
+"""See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-name.html."""
 
 
 class Attached:
@@ -68,7 +69,8 @@ class Attached:
         boundary = self._template.resources[role].get("Properties", {}).get("PermissionsBoundary")
         shown = None if boundary is None else self._shown(boundary)
         limits = [each for policy_id, document in shown or () for each in self._read(policy_id, document)]
-        return limited(self._given(role), limits if shown else None)
+        own = arn_of(self._template, role)
+        return [each for each in limited(self._given(role), limits if shown else None) if each.may_hold_for(own)]
 
     def _given(self, role: str) -> list[Statement]:
         properties = self._template.resources[role].get("Properties", {})
@@ -92,20 +94,25 @@ class Attached:
 
     def trusts(self, role: str, other: str) -> bool:
         """Whether a role's trust names another one, so that it needs no further permission to assume it."""
-        document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
         return any(
             self._means(principal, other)
-            for each in branches(document)
-            for statement in branches(each.get("Statement"))
-            if statement.get("Effect") != "Deny" and self._is_open(statement)
+            for statement in self._trust(role, other)
+            if self._is_open(statement)
             for principal in self._principals(statement)
         )
 
-    def lets_roles_in(self, role: str) -> bool:
-        """Whether a role's trust names any account, role or user: services alone are no way for a role to assume it."""
-        document = self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument", {})
-        statements = [one for each in branches(document) for one in branches(each.get("Statement"))]
-        return any(each.get("Effect") != "Deny" and any(self._principals(each)) for each in statements)
+    def lets_in(self, role: str, other: str) -> bool:
+        """Whether a role's trust names any account, role or user, on conditions that another role may meet."""
+        return any(any(self._principals(each)) for each in self._trust(role, other))
+
+    def _trust(self, role: str, other: str) -> Iterator[Mapping[str, Any]]:
+        """What a role's trust allows whom, on conditions that another role may meet."""
+        own = arn_of(self._template, other)
+        for document in branches(self._template.resources[role].get("Properties", {}).get("AssumeRolePolicyDocument")):
+            for statement in branches(document.get("Statement")):
+                [read] = self._read(role, {"Statement": statement})
+                if read.allows and replace(read, by_resource=True).may_hold_for(own):
+                    yield statement
 
     def on_resources(self) -> Iterator[tuple[str, list[str], Statement]]:
         """Each statement of a resource's policy or a role's trust: where it stands, whom it names, what it says."""
@@ -300,6 +307,14 @@ def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, 
     name, path = properties.get("RoleName"), properties.get("Path", "/")
     shown = pattern_of(name) if name else f"${{{logical_id}}}"
     return (f"${{{logical_id}}}", f"arn:aws:iam::*:role{pattern_of(path)}{shown}")
+
+
+def arn_of(template: Template, role: str) -> str:
+    """Pattern of a role's or a user's ARN: CloudFormation makes up the names that a template leaves out."""
+    named = template.resources.get(role, {}).get("Properties", {})
+    kind, name = ("user", named["UserName"]) if "UserName" in named else ("role", named.get("RoleName", _MADE_UP))
+    path, name = (pattern_in(template, each) for each in (named.get("Path", "/"), name))
+    return f"arn:aws:iam::{template.account or '*'}:{kind}{path}{name}"
 
 
 def conditions_of(statement: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -126,9 +126,11 @@ class Graph:
     def _taken_by(self, role: str) -> Iterator[str]:
         statements = self.statements(role)
         # Most roles may do none of these to anything, and a template has many of both.
-        able = {action for action in _TAKING if any(each.allows and each.names(action) for each in statements)}
+        asked = {*_TAKING, *(action for start in self._starts for action in start.actions)}
+        able = {action for action in asked if any(each.allows and each.names(action) for each in statements)}
         for logical_id, _ in self.template.of_type(ROLE):
-            possible = able if self.attached.lets_roles_in(logical_id) else able - {"sts:AssumeRole"}
+            let_in = "sts:AssumeRole" in able and self.attached.lets_in(logical_id, role)
+            possible = able & ({*_TAKING} if let_in else {"iam:PassRole"})
             names = self.attached.names(logical_id) if possible else ()
             if (role in self.template.resources and self.attached.trusts(logical_id, role)) or any(
                 allowing(statements, action, name) for action in possible for name in names
@@ -136,7 +138,7 @@ class Graph:
                 yield logical_id
         for start in self._starts:
             if start.by in (role, ANYBODY) or any(
-                allowing(statements, action, name) for action in start.actions for name in start.names
+                allowing(statements, action, name) for action in able & {*start.actions} for name in start.names
             ):
                 yield start.role
 

@@ -1,5 +1,6 @@
 """The rules for services: calls those in ``service/``; judges task counts, IAM actions and image tags itself."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
@@ -79,9 +80,22 @@ def _in_one_environment(key: str, found: Resolved, services: Collection[Service]
         yield from web.in_environment(key, service, environment)
     yield from kinds.in_environment(key, service)
     yield from _container(key, service)
+    yield from _root(key, service)
     yield from _moving_tags(key, service, environment)
     yield from _numbers_of_tasks(key, found)
     yield from surroundings.in_environment(key, service, environment, services)
+
+
+def _root(key: str, service: Service) -> Iterator[str]:
+    containers = {key: service.user} | {f"{key}.sidecars[{at}]": one.user for at, one in enumerate(service.sidecars)}
+    roots = [each for each, user in containers.items() if re.fullmatch(r"(0+|root)(:.*)?", user or "")]
+    if roots and service.root_reason is None:
+        yield (
+            f"{roots[0]}.user: is root, who may do more than the service needs if somebody breaks in: name another "
+            f'user, or say why in {key}.root_reason = "…"'
+        )
+    if not roots and service.root_reason is not None:
+        yield f"{key}.root_reason: has no effect, because no user is root: remove it"
 
 
 def _container(key: str, service: Service) -> Iterator[str]:

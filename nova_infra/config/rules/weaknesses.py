@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 
 from nova_infra.config.delivery import Source, Toolchain
 from nova_infra.config.environment import Environment
@@ -128,6 +129,8 @@ def _set(characters: str) -> str:
 
 
 _OVER_OTHERS = ("iam", "sts", "organizations", "sso", "sso-admin")
+_OPENS = ("kms:creategrant", "kms:putkeypolicy", "secretsmanager:putresourcepolicy")
+"""Lets anybody use what protects everything else."""
 _READS = re.compile(r"(get|list|simulate|generate|describe|decode)[\w*?]*", re.IGNORECASE)
 # The roles that deploy an account, and where an environment's releases, holds and waivers are recorded.
 _BOOTSTRAP = re.compile(r":role/(\*|cdk-)")
@@ -154,6 +157,11 @@ def _of(key: str, permissions: tuple[Permission, ...]) -> Iterator[str]:
                 yield (
                     f"{at}{where} lets the service give itself any permission: name one action and one role, "
                     "as in sts:AssumeRole on arn:aws:iam::{account}:role/reports"
+                )
+            elif wide is not None and any(fnmatchcase(each, action.lower()) for each in _OPENS):
+                yield (
+                    f"{at} on {wide} lets the service open all of them to anybody: list the actions that it needs, as "
+                    "in kms:Decrypt"
                 )
             elif over_others and any(_BOOTSTRAP.search(each) for each in permission.resources):
                 yield f"{at} on a role of CDK's bootstrap lets the service deploy anything: remove it"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from nova_infra.config.values.fields import Model, ProjectPath, Variable, matching, refusal
+from nova_infra.config.values.fields import Model, ProjectPath, Variable, WrittenOut, matching, refusal
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
 FARGATE_MEMORY_MIB: dict[int, range | tuple[int, ...]] = {
@@ -107,13 +107,15 @@ class Container(Model):
     """Default: the image's own."""
     health: Health = Health()
     user: User | None = None
-    """Default: the image's own."""
+    """Root, also as a sidecar's, needs ``root_reason``. Default: the image's own."""
+    root_reason: Annotated[str, Field(min_length=8), WrittenOut] | None = None
+    """Why a container has to run as root."""
     stop_seconds: Annotated[int, Field(ge=2, le=120)] = 30
     """Seconds from SIGTERM to SIGKILL. A request that is under way when a task is taken out of service gets all but the
     last ten of them, or half, where there are fewer than twenty. Default: 30."""
     readonly_root: bool = True
     """Whether the file system is read-only, except ``/tmp``. False needs ``readonly_root_reason``. Default: true."""
-    readonly_root_reason: Annotated[str, Field(min_length=8)] | None = None
+    readonly_root_reason: Annotated[str, Field(min_length=8), WrittenOut] | None = None
     """Why the file system has to be writable."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """CPU units; 1024 are one vCPU. Default: 256."""

@@ -10,7 +10,10 @@ from nova_infra.config.services.container import Check, Command, ImageReference,
 from nova_infra.config.values.fields import Model, Variable, WrittenOut, also, matching, refusal
 
 # Set by the platform itself: a user's value would be overwritten, or break the service.
-_RESERVED_VARIABLES = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
+_OF_SDKS = r"MAX_ATTEMPTS|RETRY_MODE|DEFAULT_OUTPUT|EC2_METADATA_DISABLED|STS_REGIONAL_ENDPOINTS|(EMF|LWA|XRAY)_.*"
+_RESERVED_VARIABLES = re.compile(rf"PORT|STOP_TIMEOUT|NOVA_.*|AWS_(?!({_OF_SDKS})$).*|ECS_.*")
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""Fargate sets them, too: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-environment-variables.html"""
 
 Reason = Annotated[str, Field(min_length=8), WrittenOut]
 
@@ -185,9 +188,15 @@ _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN
 _KEYS = {
     "PORT": "remove it; the port of a web service is its key port",
     "STOP_TIMEOUT": "remove it, and write stop_seconds = …",
+    **dict.fromkeys(_REGIONS, 'write "{region}", or remove it: Fargate sets it to where the task runs'),
     **dict.fromkeys(_CREDENTIALS, "remove it; what the code may do in AWS is its key permissions"),
 }
 """What to write where somebody sets one of the platform's variables."""
+
+
+def is_reserved(name: str, value: object, region: str = "{region}") -> bool:
+    """Whether a variable is not for a service to set: one may repeat the region where its tasks run."""
+    return _RESERVED_VARIABLES.fullmatch(name) is not None and not (name in _REGIONS and value == region)
 
 
 def _set_once(secrets: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
@@ -274,8 +283,8 @@ class Surroundings(Model):
     @field_validator("environment", "secrets")
     @classmethod
     def _free_variables(cls, variables: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        for name in variables:
-            if _RESERVED_VARIABLES.fullmatch(name):
+        for name, value in variables.items():
+            if is_reserved(name, value, **(info.context or {})):
                 by = "AWS gives the task" if name in _CREDENTIALS else "the platform sets"
                 raise refusal(f"sets {name}, which {by}", _KEYS.get(name, "choose another name"))
         return _set_once(variables, info)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nova_infra.config.values.fields import Model, PathPattern, matching
+from nova_infra.config.values.fields import Model, PathPattern, WrittenOut, matching
 
 
 class Targets(Model):
@@ -79,7 +79,7 @@ class Web(Model):
     requests them through the load balancer; if one fails, ECS rolls back. Not for rolling rollouts, which have no such
     moment. Default: none, and where an environment requires an approval, what the kit answers, or the path of the
     health check where the load balancer leads to it."""
-    untested_reason: Annotated[str, Field(min_length=10, max_length=200)] | None = None
+    untested_reason: Annotated[str, Field(min_length=10, max_length=200), WrittenOut] | None = None
     """Why new revisions reach users untested; needed with ``smoke = []`` where an environment requires an approval.
     Default: they do not."""
     internal: bool = False

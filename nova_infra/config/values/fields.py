@@ -86,8 +86,8 @@ def _region(value: str) -> str:
 
 
 def _written_out(value: str) -> str:
-    if value.isspace():
-        raise refusal("is blank", "say why")
+    if len(value.split()) < 3:
+        raise refusal("is not a sentence", "say why, in words that a reviewer can judge")
     return value
 
 

@@ -13,7 +13,7 @@ from aws_cdk import pipelines
 
 from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
 from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
-from nova_infra.machine.tools import MADE, TOOLS
+from nova_infra.machine.tools import PACKAGES, TOOLS
 
 BUILT = "Synth_Output"
 """The artifact that CDK Pipelines deploys from."""
@@ -21,7 +21,7 @@ WANTED = f"#{{{NAMESPACE}.{ASSEMBLY}}}"
 """The digest of the assembly that the deployed pipeline compared itself with."""
 
 _TOOLS_DIGEST = (
-    f"find -L {' '.join((*TOOLS, *MADE[:2]))} -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum | "
+    f"find -L {' '.join((*TOOLS, *PACKAGES))} -type f -print0 2>/dev/null | LC_ALL=C sort -z | xargs -0 sha256sum | "
     "sha256sum | cut -d' ' -f1"
 )
 _BY_CDK = ("UpdatePipeline", "Assets")

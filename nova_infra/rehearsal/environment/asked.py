@@ -21,7 +21,7 @@ from nova_infra.rehearsal.load_balancer.routing import RoutingRule, normalized
 from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE
 from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, looks_like_one, operations_of, read_document
-from nova_infra.rehearsal.requests.sample import SampleRequest, sample
+from nova_infra.rehearsal.requests.sample import WEBSOCKET, SampleRequest, sample
 
 MOST_REQUESTS_PER_MINUTE = 400
 _REMEMBERED = 20
@@ -173,7 +173,12 @@ class Asked:
         return found or ([] if self._samples else list(self._from_paths()))
 
     def _written_for_it(self) -> list[SampleRequest]:
-        if not (mine := [each for each in self.written if self._leads_here(each.path, each.method)]):
+        opens = [each for each in self.written if each.method == WEBSOCKET and self._leads_here(each.path)]
+        mine = [each for each in self.written if each not in opens and self._leads_here(each.path, each.method)]
+        if opens:
+            names = dict.fromkeys(each.operation for each in opens)
+            self.left_out = [f"{name} is not tested: no WebSocket is opened here" for name in names]
+        elif not mine:
             self.left_out = [f"its file has {counted(len(self.written), 'request')}, and none for its paths"]
         return mine
 

@@ -17,6 +17,7 @@ from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_ta
 from nova_infra.rehearsal.load_balancer.http2.client import asking
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.targets import Target
+from nova_infra.rehearsal.usage.crowding import with_others
 
 CONNECT_SECONDS = 10.0
 """How long it waits for a connection: then it answers 504, as for a target that is silent for its idle timeout.
@@ -209,7 +210,10 @@ async def _over_http1(
             headers=headers,
             data=upload.pieces() if request.body_exists else None,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=upload.idle_seconds),
+            # A target that waits for a processor takes no connection meanwhile.
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=with_others(CONNECT_SECONDS), sock_read=upload.idle_seconds
+            ),
         ) as upstream:
             seconds = asyncio.get_running_loop().time() - sent
             answer.added = target.longer_by(seconds)

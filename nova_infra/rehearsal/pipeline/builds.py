@@ -19,7 +19,8 @@ _MOST = 3
 _LONGEST = 400
 _MOST_BYTES_OF_A_NAME = 200
 _AWS = re.compile(r"(?:^|[;&|(`{\n])\s*(?:sudo\s+)?aws\s+(?!--version|help|configure)", re.MULTILINE)
-_OF_MAKE = re.compile(r"make(\[\d+\])?: ")
+_OF_MAKE = re.compile(r"make(\[\d+\])?: (?!\*\*\* [^[])")
+"""What a line of make's own begins with that says only where a command failed, and not why."""
 _OF_AN_IMAGE = re.compile(r"([a-z0-9][\w./-]*:[0-9a-f]{12})[0-9a-f]{52}: ")
 """What a line begins with that says what is wrong with an image, which is named by a hash of what it is built from."""
 
@@ -66,9 +67,8 @@ async def run_build_command(
         without_aws=action.privileged,
     )
     if code:
-        raise ActionFailedError(
-            f"`{command}` exited with {code}{why_it_failed(read_log(log), record.output)}; all of its output: {log}"
-        )
+        ran, why = shortened("; ".join(command.splitlines()), _LONGEST), why_it_failed(read_log(log), record.output)
+        raise ActionFailedError(f"`{ran}` exited with {code}{why}; all of its output: {log}")
 
 
 def asks_aws(commands: Sequence[str], synthesized: Path | None = None) -> bool:

@@ -5,7 +5,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
@@ -17,6 +17,7 @@ from nova_infra.errors import NovaError
 from nova_infra.machine import git
 from nova_infra.machine.processes import run_to_end
 from nova_infra.machine.scratch import scratch_directory
+from nova_infra.machine.tools import PACKAGES
 from nova_infra.rehearsal.cloudformation.left_out import check_readable, playable
 from nova_infra.rehearsal.cloudformation.nested import flattened
 from nova_infra.rehearsal.cloudformation.physical import Home
@@ -177,7 +178,7 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
     with scratch_directory("baseline") as directory:
         checkout = Path(directory)
         links = git.check_out(root, commit, checkout)
-        synthesize_checkout(checkout, tools=root / "node_modules" / ".bin", app=candidate.app)
+        synthesize_checkout(checkout, root, app=candidate.app)
         yield Release(commit[:10], Assembly(checkout / "cdk.out"), checkout, app=candidate.app, lacks=tuple(links))
 
 
@@ -190,17 +191,39 @@ def _same_tree(root: Path, commit: str) -> bool:
     return changed == "" and git.read(root, "rev-parse", "HEAD") == commit
 
 
-def synthesize_checkout(checkout: Path, *, tools: Path, app: str) -> None:
-    """Synthesize a checkout with this installation's Python, Node and CDK CLI, or as somebody's own app."""
-    path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+def synthesize_checkout(checkout: Path, root: Path, *, app: str) -> None:
+    """Synthesize a checkout with this installation's Python, Node and CDK CLI, or as somebody's own app.
+
+    Args:
+        root: The working tree, whose packages are those of an app's earlier commits as well: none holds its own.
+        app: The command; where it is the directory of the working tree's assembly, the commit's ``cdk.json`` has it.
+    """
+    path = os.pathsep.join(
+        [str(root / "node_modules" / ".bin"), str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    )
     cdk = shutil.which("cdk", path=path)
     if cdk is None:
         remedy = "install the CDK CLI with `npm install aws-cdk`" if app else "run `make setup`, then `make rehearse`"
         raise NovaError(f"cdk: not found: {remedy}")
-    command = app or f"{shlex.quote(sys.executable)} app.py"
-    words = [cdk, "synth", "--quiet", "--context", "rehearsed=true", "--app", command]
+    words = [cdk, "synth", "--quiet", "--context", "rehearsed=true"]
+    if not (root / (app or "no such") / "manifest.json").is_file():
+        words += ["--app", app or f"{shlex.quote(sys.executable)} app.py"]
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(checkout)}
-    code, said = run_to_end(words, directory=checkout, environment=environment, quiet=True)
-    if code and not synthesized_without(words, checkout / "cdk.out", directory=checkout, environment=environment):
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
-        raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
+    with _lent(root, checkout, PACKAGES if app else ()):
+        code, said = run_to_end(words, directory=checkout, environment=environment, quiet=True)
+        if code and not synthesized_without(words, checkout / "cdk.out", directory=checkout, environment=environment):
+            last = next((line for line in reversed(said.splitlines()) if line.strip()), "no message")
+            raise NovaError(f"baseline: it does not synthesize ({last.strip()}): name another with --baseline")
+
+
+@contextmanager
+def _lent(root: Path, checkout: Path, names: Iterable[str]) -> Iterator[None]:
+    """Lend a checkout directories of the working tree for a while, where it has none of that name."""
+    lent = [checkout / name for name in names if (root / name).is_dir() and not os.path.lexists(checkout / name)]
+    for each in lent:
+        each.symlink_to(root / each.name)
+    try:
+        yield
+    finally:
+        for each in lent:
+            each.unlink()

@@ -10,6 +10,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
+from nova_infra.rehearsal.environment.background.metadata import unlike_fargate
 from nova_infra.rehearsal.pipeline.release import Release, runs_tasks
 from nova_infra.rehearsal.record import ActionRecord, Record, StageRecord
 from nova_infra.rehearsal.tasks.runtime import UNPROVEN, SourceRuntime, TaskRuntime
@@ -57,7 +58,7 @@ def new_record(
         not_rehearsed=[
             _PUSH if runtime.kind == "images" else UNPROVEN,
             _PIPELINE_UPDATE,
-            *filter(None, [pipeline.what_takes_days, runtime.lacks]),
+            *filter(None, [pipeline.what_takes_days, runtime.lacks, unlike_fargate()]),
         ],
         tasks=runtime.words,
         runs_tasks=not deploys or any(runs_tasks(candidate.template(each)) for each in deploys),

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
 
 _EXPORT = "export it again from the browser's network tab"
-_ELSEWHERE = re.compile(r"(?:about|blob|chrome|chrome-extension|data|file|moz-extension|safari-web-extension|wss?):")
+_ELSEWHERE = re.compile(r"(?:about|blob|chrome|chrome-extension|data|file|moz-extension|safari-web-extension):")
 """What browsers record beside the requests that they send over HTTP."""
 
 
@@ -45,7 +45,7 @@ def _request(request: dict[str, Any]) -> SampleRequest:
     method, url = str(request["method"]).upper(), str(request["url"])
     if method not in METHODS:
         raise ValueError(f"method {method}")
-    if not url.startswith(("http://", "https://", "/")):
+    if not url.startswith(("http://", "https://", "ws://", "wss://", "/")):
         raise ValueError(f"url {url}")
     headers = [(str(header["name"]), str(header["value"])) for header in request.get("headers", ())]
     posted = request.get("postData") or {}

@@ -2,16 +2,18 @@
 
 See https://www.jetbrains.com/help/idea/exploring-http-syntax.html. Requests are separated by ``###``; ``@name = value``
 sets a variable and ``{{name}}`` uses it; ``< ./file`` is a body from a file. ``GRPC host/package.Service/Method`` calls
-a method of gRPC with the message that the body is in JSON.
+a method of gRPC with the message that the body is in JSON; ``GRAPHQL /graphql`` sends the query that its body is, with
+the variables that follow it in JSON.
 """
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nova_infra.documents.files import UnreadableFileError, read_file
 from nova_infra.rehearsal.requests.grpc_methods import call_of
-from nova_infra.rehearsal.requests.sample import METHODS, RequestFileError, SampleRequest, sample
+from nova_infra.rehearsal.requests.sample import METHODS, WEBSOCKET, RequestFileError, SampleRequest, sample
 
 _REQUEST = re.compile(r"(?:([A-Z]+)\s+)?(\S+)(?:\s+HTTP/[\d.]+(?: \(Prior Knowledge\))?)?")
 _HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+|\[[\da-fA-F:]+\])(?::\d+)?(?:[/?#]\S*)?|[\w-]+:\d+(?:[/?#]\S*)?")
@@ -20,6 +22,9 @@ _METHOD = re.compile(r"/[\w.]+/\w+$", re.ASCII)
 _VARIABLE = re.compile(r"@([\w.-]+)\s*=\s*(.*)")
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~\w-]+)\s*:\s*(.*)")
 _FROM_FILE = re.compile(r"<(@\w*)?\s+(\S.*?)\s*")
+_GRAPHQL = "GRAPHQL"
+_VARIABLES = re.compile(r"\s*\n\s*\n(?=\s*\{\s*(?:\"|\}))")
+"""Where the variables of a query begin: braces of a query hold names without quotes."""
 _FORM = "application/x-www-form-urlencoded"  # editors join its lines
 _USE = re.compile(r"\{\{\s*([^}]*?)\s*\}\}")
 # What editors generate for each request; here they are always the same, so that rehearsals can be compared.
@@ -102,7 +107,8 @@ class _HttpFileReader:
             return
         if request and request.group(1) and _HOST.fullmatch(url):
             url = f"http://{url}"
-        if method not in METHODS or not url.startswith(("/", "http://", "https://")):
+        schemes = ("/", "ws://", "wss://") if method == WEBSOCKET else ("/", "http://", "https://")
+        if method not in (*METHODS, _GRAPHQL, WEBSOCKET) or not url.startswith(schemes):
             raise self._error(number, f"{line!r} is not a request", "write one such as GET /items?page=2")
         self._drafts.append(_Draft(number, method, url))
         self._open = True
@@ -151,6 +157,9 @@ class _HttpFileReader:
         if draft.method == "GRPC":
             return call_of(draft.url, body, origin="file")
         try:
+            if draft.method == _GRAPHQL:
+                draft.method, body = "POST", _of_query(body.decode(errors="replace"))
+                draft.headers.append(("Content-Type", "application/json"))
             return sample(draft.method, draft.url, draft.headers, body, origin="file")
         except ValueError as error:
             raise self._error(draft.line, str(error), "correct it") from None
@@ -175,3 +184,9 @@ class _HttpFileReader:
 
     def _error(self, number: int, fault: str, remedy: str) -> RequestFileError:
         return RequestFileError(f"{self._path}:{number}: {fault}: {remedy}")
+
+
+def _of_query(text: str) -> bytes:
+    """A query of GraphQL as clients send it: https://graphql.github.io/graphql-over-http/draft/#sec-Request."""
+    query, *variables = _VARIABLES.split(text, maxsplit=1)
+    return json.dumps({"query": query, "variables": json.loads(variables[0]) if variables else {}}).encode()

@@ -11,6 +11,8 @@ from nova_infra.errors import NovaError
 
 Origin = Literal["file", "document", "paths"]
 
+WEBSOCKET = "WEBSOCKET"
+"""The method of what opens a WebSocket, as editors write it: it is never sent."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # These belong to the connection on which a request was recorded, or follow from its body or its address.
 _NOT_SENT = frozenset(["connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"])
@@ -47,6 +49,8 @@ def sample(
         ValueError: No client sends it.
     """
     parts = urlsplit(url)
+    if parts.scheme in ("ws", "wss") or ("upgrade", "websocket") in {(k.lower(), v.lower()) for k, v in headers}:
+        method = WEBSOCKET
     for text in (url, *itertools.chain(*headers)):
         if found := _CONTROL.search(text):
             raise ValueError(f"{text[:60]!r} has the character {found[0]!r}, which no client sends")

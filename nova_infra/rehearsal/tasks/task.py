@@ -1,7 +1,6 @@
 """What tasks in containers and in processes share: start, health checks, stop timeout, faults."""
 
 import asyncio
-import json
 import signal
 import socket
 import time
@@ -297,19 +296,9 @@ def free_port() -> int:
         return port
 
 
-def in_a_line(said: str) -> str:
-    """What a program said, short enough for a sentence; of a log line in JSON only its level and message."""
-    try:
-        entry = json.loads(said)
-        said = f"{entry['level']}: {entry['message']}"
-    except (ValueError, KeyError, TypeError):
-        pass
-    return shortened(said, _LINE_LENGTH)
-
-
 def last_words(lines: Iterable[str]) -> str:
     """Which of a program's last lines says why it ended, short enough for a sentence: Node's last one names Node."""
-    return in_a_line((telling_first(tail(lines, _LAST_LINES)) or [SILENT])[0])
+    return shortened((telling_first(tail(lines, _LAST_LINES)) or [SILENT])[0], _LINE_LENGTH)
 
 
 def tail(lines: Iterable[str], count: int) -> list[str]:

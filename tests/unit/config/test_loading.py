@@ -136,6 +136,13 @@ BAD_VALUES = [
     ("services.0.architecture", "riscv", "services[0].architecture: 'riscv'", "is not one of the choices"),
     ("services.0.port", 0, "services[0].port: 0", "greater than or equal to 1"),
     ("services.0.environment", {"PORT": "1"}, "services[0].environment:", "sets PORT, which the platform sets"),
+    (
+        "services.0.environment",
+        {"AWS_REGION": "eu-west-3"},
+        "services[0].environment:",
+        'write "{region}", or remove it',
+    ),
+    ("services.0.environment", {"AWS_REGIONS": "{region}"}, "services[0].environment:", "sets AWS_REGIONS, which the"),
     ("services.0.environment", {"1A": "1"}, "services[0].environment.1A: '1A'", "not the name of an environment"),
     ("services.0.environment", {"A": 1}, "services[0].environment.A: 1", "is not text"),
     ("services.0.secrets", {"A": "a b"}, "services[0].secrets.A.secret: 'a b'", "is not the name of a secret"),

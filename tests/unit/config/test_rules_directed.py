@@ -282,12 +282,13 @@ def test_an_option_within_a_line_of_a_command_gives_a_secret(raw: Raw) -> None:
     assert line.endswith("; if it is no secret, write it into a script of the image")
 
 
-def test_a_reason_that_says_nothing_is_refused(raw: Raw) -> None:
-    permission = {"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/*"], "reason": " " * 20}
+@pytest.mark.parametrize("reason", [" " * 20, "xxxxxxxx", "needs it,really"])
+def test_a_reason_that_says_nothing_is_refused(raw: Raw, reason: str) -> None:
+    permission = {"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/*"], "reason": reason}
     changed(raw, "services.0.permissions", [permission])
     [line] = faults(raw)
     assert line.startswith("nova.toml: services[0].permissions[0].reason: ")
-    assert line.endswith("is blank: say why")
+    assert line.endswith("is not a sentence: say why, in words that a reviewer can judge")
 
 
 def test_what_only_says_where_a_secret_is_is_accepted(raw: Raw) -> None:

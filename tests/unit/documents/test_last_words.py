@@ -1,5 +1,8 @@
 """Which line of what a program printed says why it failed."""
 
+import json
+from typing import Any
+
 import pytest
 
 from nova_infra.documents.last_words import telling_first
@@ -49,8 +52,10 @@ JAVA = [
         (NODE, "Error: connect ECONNREFUSED 10.0.0.5:5432"),
         (GO, "panic: runtime error: index out of range"),
         (JAVA, "Caused by: java.io.IOException: no disk"),
+        ([f"ERROR:    {CHAINED[0]}", *CHAINED[1:3], "ERROR:    startup failed. Exiting."], "KeyError: 'a'"),
         (["reads", "FATAL:  password authentication failed", "bye"], "FATAL:  password authentication failed"),
         (["Traceback (most recent call last):", '  File "cut off"'], '  File "cut off"'.strip()),
+        ([f"ERROR:    {CHAINED[0]}", *CHAINED[1:3], "ERROR:    startup failed"], "KeyError: 'a'"),
         (["one", "two"], "two"),
     ],
 )
@@ -61,6 +66,23 @@ def test_the_line_that_says_why_comes_first_and_no_line_twice(lines: list[str], 
     rest = [line.strip() for line in lines if line.strip()]
     rest.remove(why)
     assert found[1:] == rest[len(rest) - len(found) + 1 :]
+
+
+def entry(message: str, **more: Any) -> str:
+    return json.dumps({"level": "error", "message": message, "service": "audio", **more})
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([entry("no database")], "error: no database"),
+        ([entry("not ready", exception="\n".join(CHAINED)), entry("it ends")], "RuntimeError: no configuration"),
+        ([entry("\n".join(CHAINED[:3])), entry("startup failed")], "KeyError: 'a'"),
+        (['{"level": "info", "message": 7}', "[1, 2]"], "[1, 2]"),
+    ],
+)
+def test_a_log_entry_in_json_is_read(lines: list[str], why: str) -> None:
+    assert telling_first(lines)[0] == why
 
 
 def test_who_said_nothing_has_no_last_words() -> None:

@@ -113,4 +113,4 @@ def test_without_a_cdk_cli_each_is_told_how_to_get_one(
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(NovaError, match=remedy):
-        synthesize_checkout(tmp_path, tools=tmp_path, app=app)
+        synthesize_checkout(tmp_path, tmp_path, app=app)

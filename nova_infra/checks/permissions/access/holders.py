@@ -6,17 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nova_infra.checks.permissions.access.reading import Read, reads
-from nova_infra.checks.permissions.attached import OF_SERVICES, pattern_in, role_patterns
+from nova_infra.checks.permissions.attached import arn_of, pattern_in, role_patterns
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.reach import Graph
-from nova_infra.checks.permissions.statements import (
-    COMPARES,
-    OWN_ACCOUNT,
-    Statement,
-    contains,
-    overlap,
-    pattern_of,
-)
+from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
 from nova_infra.checks.permissions.ways.jobs import jobs_keep_to_their_work
 from nova_infra.checks.permissions.ways.run_steps import project_and_role, repository_steps
 from nova_infra.checks.rule import Template, as_list
@@ -125,52 +118,23 @@ def _holder(
     takers: tuple[str, ...] = (),
 ) -> Holder:
     """What somebody may do with several roles, by their logical ids: one may allow what another denies."""
-    own = {each: _arn(template, each) for each in held}
-    possible = [[one for one in statements if _may_hold(one, own[each])] for each, statements in held.items()]
     return Holder(
         name,
         after,
         runs_repository,
         takers,
-        _takes([each for role in possible for each in role]),
-        _changes(possible),
-        tuple(dict.fromkeys(each for role in possible for each in reads(role))),
+        _takes([each for role in held.values() for each in role]),
+        _changes(list(held.values())),
+        tuple(dict.fromkeys(each for role in held.values() for each in reads(role))),
         template.account,
-        (*own.values(), *(f"${{{each}}}" for each in held)),
+        (*(arn_of(template, each) for each in held), *(f"${{{each}}}" for each in held)),
     )
-
-
-def _arn(template: Template, logical_id: str) -> str:
-    """Pattern of a role's ARN: CloudFormation makes up the names that a template leaves out."""
-    role = template.resources.get(logical_id, {}).get("Properties", {})
-    path, name = (pattern_in(template, each) for each in (role.get("Path", "/"), role.get("RoleName", {})))
-    return f"arn:aws:iam::{template.account or '*'}:role{path}{name}"
 
 
 def _named(template: Template, taker: str) -> str:
     """Whom a reference to a role with a name means, as those outside of its template know it."""
     role = template.resources.get(taker[2:-1], {}) if taker.startswith("${") else {}
-    return _arn(template, taker[2:-1]) if "RoleName" in role.get("Properties", {}) else taker
-
-
-def _may_hold(statement: Statement, own: str) -> bool:
-    """Whether a role can meet a statement's conditions; those on the resource or the request count as met.
-
-    AWS sets the keys of a resource for which a service acts only where a service calls:
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-sourcearn
-
-    Args:
-        own: Pattern of the role's ARN.
-    """
-    account = own.split(":")[4]
-    of_caller = {"aws:principalarn": own, "aws:principalaccount": account}
-    for operator, key, values in statement.conditions if statement.allows else ():
-        if not COMPARES.fullmatch(operator) or not values or not (key in of_caller or key in OF_SERVICES):
-            continue
-        wanted = [each.replace(OWN_ACCOUNT, account).lower() for each in values]
-        if key in OF_SERVICES or not any(overlap(each, of_caller[key].lower()) for each in wanted):
-            return False
-    return True
+    return arn_of(template, taker[2:-1]) if "RoleName" in role.get("Properties", {}) else taker
 
 
 def _conditions(role: Mapping[str, Any], key: str) -> Iterator[str]:

@@ -57,6 +57,8 @@ _FETCHES = ("kms:Decrypt", "s3:GetObject*")
 
 def reach_of_deployed(template: Template) -> Iterator[Finding]:
     """Each permission by which an environment reaches beyond an approval that it comes before."""
+    if not template.beyond and not template.before:
+        return
     template = _in_its_account(template)
     attached = Attached(template)
     beyond = template.beyond - {template.account}
@@ -155,11 +157,11 @@ def _let_in(template: Template, attached: Attached) -> Iterator[tuple[str, str, 
             account = principal if principal.isdigit() else account_of(principal)
             if account in earlier:
                 yield logical_id, principal, statement
-        if "*" not in principals:
+        if "*" not in principals and any(_may_meet(each, statement, template) for each in earlier):
             for source in sorted(_sources(statement)):
-                if (source if source.isdigit() else account_of(source)) in earlier:
+                if any(_is_of(each, source) for each in earlier):
                     yield logical_id, f"a service of AWS's for {source}", statement
-        elif not _is_for_users(template.resources[logical_id], statement):
+        if "*" in principals and not _is_for_users(template.resources[logical_id], statement):
             met = sorted(each for each in earlier if _may_meet(each, statement, template))
             if met and not set(statement.actions) <= _FOR_USERS:
                 yield logical_id, f"anybody, and so {' and '.join(met)},", statement
@@ -198,10 +200,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _sources(statement: Statement) -> Iterator[str]:
-    """The accounts and resources for which a service may ask."""
+    """The accounts and resources for which a service may ask, as far as anything is said of them."""
     for operator, key, values in statement.conditions:
         if key in ("aws:sourceaccount", "aws:sourcearn") and COMPARES.fullmatch(operator):
-            yield from values
+            yield from (each for each in values if each != "*")
 
 
 def _is_for_users(resource: Mapping[str, Any], statement: Statement) -> bool:

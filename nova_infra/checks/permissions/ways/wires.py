@@ -107,6 +107,8 @@ def wires_between(template: Template) -> Iterator[Wire]:
 
 def _let_in(template: Template) -> Iterator[Wire]:
     """What lets a role use something by naming the two: it then uses the roles of whatever belongs to that thing."""
+    if not any(each["Type"] in _LETTING_IN for each in template.resources.values()):
+        return
     parts = {name: list(leaves(each.get("Properties", {}))) for name, each in template.resources.items()}
     named = {
         name: {id_ for leaf in each if (id_ := referenced(leaf)) in template.resources} for name, each in parts.items()

@@ -15,6 +15,9 @@ _MINUTES_TO_KNOW = 3
 _MOST_A_MINUTE = 10
 _BUSY_SECONDS = 20.0
 """What a minute's messages may keep one task busy for, so that a slow worker does not make the rehearsal slow."""
+_HELD_SECONDS = 5.0
+"""How long a minute's messages may hold the clock on average, once each example has been seen."""
+_MOST_REST_MINUTES = 4
 _MOST_NEW_MINUTES = 8
 """How long it is waited to see the end of a first message."""
 _PATIENCE = 20.0
@@ -77,10 +80,17 @@ class Handling:
     _done_before: int = 0
     gave_up: bool = False
 
-    @property
-    def is_due(self) -> bool:
-        """Whether the next minute has messages: not while the end of the first is still to be seen."""
-        return self._minutes % self.record.every == 0 and (self._ended or not self._taken or not self._is_new)
+    def is_due(self, *, seen: bool) -> bool:
+        """Whether the next minute has messages: not while the end of the first is still to be seen.
+
+        Args:
+            seen: Whether these tasks have got each of the examples. More of them would only hold the clock.
+        """
+        every = self.record.every
+        if every == 1 and seen and self.has_finished and not self._is_new:
+            held = math.ceil(self.record.rate * self.record.slowest / _HELD_SECONDS)
+            every = max(min(held, _MOST_REST_MINUTES), 1)
+        return self._minutes % every == 0 and (self._ended or not self._taken or not self._is_new)
 
     @property
     def is_stuck(self) -> bool:

@@ -3,7 +3,9 @@
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
 """
 
+import functools
 import hashlib
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +16,21 @@ from nova_infra.rehearsal.tasks.definition import TaskDefinition
 _VERSIONS = ("v4", "v3")
 """What addresses begin with. No name of a bucket is as short, so that these are no calls to S3 either."""
 _UNITS_PER_PROCESSOR = 1024
+_OF_EC2 = ("169.254.169.254", 80)
+_SECONDS_TO_CONNECT = 0.3
+
+
+@functools.cache
+def unlike_fargate(address: tuple[str, int] = _OF_EC2) -> str:
+    """What asks EC2 for its metadata gets here and in no task on Fargate, a clause; empty where it gets nothing here.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
+    """
+    try:
+        socket.create_connection(address, _SECONDS_TO_CONNECT).close()
+    except OSError:
+        return ""
+    return f"EC2's instance metadata: {address[0]} answers programs on this machine, and none in a task on Fargate"
 
 
 class Metadata:

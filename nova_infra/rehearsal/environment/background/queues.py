@@ -35,6 +35,7 @@ class _Queue:
     """A queue that is measured.
 
     Attributes:
+        stack: Name of the stack that declares it.
         examples: Bodies of its messages, which are sent in turn; none where it gets none.
         dead: Name of its dead-letter queue; empty where it has none.
         handling: What is known of its worker.
@@ -50,6 +51,7 @@ class _Queue:
         turn: How many messages have been sent since these do.
     """
 
+    stack: str
     examples: list[str]
     dead: str
     record: QueueRecord
@@ -109,28 +111,31 @@ class Queues:
         queues = {stack.physical_name(each): stack.properties(each) for each in stack.resources(QUEUE)}
         dead_letters = {name: _dead_letters_of(properties) for name, properties in queues.items()}
         taken = _taken_of(stack, dead_letters)
+        for dropped in (self._queues[name] for name in self._queues.keys() - queues.keys()):
+            # No task of the new revision takes any: waiting for one would hold the clock.
+            dropped.examples = [] if dropped.stack == stack.name else dropped.examples
         for name, properties in queues.items():
             dead = dead_letters[name]
             hidden = float(properties.get("VisibilityTimeout", 30))
             tries = int(properties.get("RedrivePolicy", {}).get("maxReceiveCount", 1))
-            is_taken = name in taken
+            is_taken, without = name in taken, f"{name}: its worker got no messages"
             examples = _examples(stack, sources) if is_taken else []
             if (known := self._queues.get(name)) is not None:
                 known.record.hidden, known.tries, known.dying.minutes = hidden, tries, _minutes(tries, hidden)
                 known.hide = 0.0
                 if examples and not known.examples:  # They came with the release.
-                    self._gaps[:] = [gap for gap in self._gaps if not gap.startswith(_without_messages(name))]
+                    self._gaps[:] = [gap for gap in self._gaps if not gap.startswith(without)]
                 known.examples = examples or known.examples
             if known or name in dead_letters.values() or not (dead or workers):
                 continue
             if is_taken and not examples:
                 place = place_of(MESSAGES, in_project=is_project(sources))
-                self._gaps.append(f"{_without_messages(name)}: add example messages to {place}, one per file")
+                self._gaps.append(f"{without}: add example messages to {place}, one per file")
             record = QueueRecord(hidden, workers=workers)
             if is_taken:  # What nobody here takes messages of is measured, and no worker is judged by it.
                 self._records[name] = record
             dying = Dying(_minutes(tries, hidden))
-            self._queues[name] = _Queue(examples, dead, record, Handling(record), tries, dying)
+            self._queues[name] = _Queue(stack.name, examples, dead, record, Handling(record), tries, dying)
 
     async def minute(self, running: Mapping[str, Collection[str]] = MappingProxyType({})) -> None:
         """Send a minute's messages, and measure what is left of the earlier ones.
@@ -177,7 +182,7 @@ class Queues:
 
     async def _send(self, name: str, queue: _Queue) -> None:
         await self._hide(name, queue)
-        if not queue.handling.is_due:
+        if not queue.handling.is_due(seen=queue.turn >= len(queue.examples)):
             return
         bodies = list(itertools.islice(itertools.cycle(queue.examples), queue.turn, queue.turn + queue.record.rate))
         now = asyncio.get_running_loop().time()
@@ -285,10 +290,6 @@ class Queues:
 def _of_worker(queue: _Queue, running: Mapping[str, Collection[str]]) -> frozenset[str]:
     """The revisions that the tasks of a queue's worker run."""
     return frozenset(revision for worker in queue.record.workers for revision in running.get(worker, ()))
-
-
-def _without_messages(queue: str) -> str:
-    return f"{queue}: its worker got no messages"
 
 
 def _minutes(tries: int, hidden: float) -> int:

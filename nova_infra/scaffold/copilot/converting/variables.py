@@ -1,11 +1,8 @@
 """Converts containers' variables and secrets; `reading/values` replaces what Copilot fills in."""
 
-import re
-
+from nova_infra.config.services.surroundings import is_reserved
 from nova_infra.scaffold.copilot.reading.part import Part, TomlTable
 from nova_infra.scaffold.copilot.reading.values import filled_in
-
-_RESERVED = re.compile(r"PORT|STOP_TIMEOUT|NOVA_.*|AWS_.*|ECS_.*")
 
 
 def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -17,9 +14,8 @@ def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> 
         if isinstance(value, dict | list) or value is None:
             continue
         part.take(*place, kind=object)
-        if _is_reserved(part, table, *place):
-            continue
-        if (text := filled(part, table, application, place)) is not None:
+        text = filled(part, table, application, place)
+        if text is not None and not _is_set(part, table, text, *place):
             plain[name] = text
     for name, value in (part.peek(*path, "secrets") or {}).items() if is_map(part, *path, "secrets") else ():
         place = (*path, "secrets", name)
@@ -27,7 +23,7 @@ def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> 
         if not inner and not isinstance(value, str):
             continue
         text = part.take(*place, *(["secretsmanager"] if inner else []), kind=str)
-        if _is_reserved(part, table, *place):
+        if _is_set(part, table, "", *place):
             continue
         try:
             text = filled_in(text, application)
@@ -38,9 +34,9 @@ def variables_of(part: Part, table: TomlTable, application: str, *path: str) -> 
     return plain, secret
 
 
-def _is_reserved(part: Part, table: TomlTable, *place: str) -> bool:
-    """Whether a variable is not the service's to set, which is noted."""
-    if _RESERVED.fullmatch(place[-1]) is None:
+def _is_set(part: Part, table: TomlTable, text: str, *place: str) -> bool:
+    """Whether a variable is set without the service, which is noted."""
+    if not is_reserved(place[-1], text):
         return False
     table.notes.append(part.note(*place, what="Nova sets this itself, or AWS does: read its value, or rename yours."))
     return True

@@ -87,12 +87,13 @@ def _override(manifest: Manifest, result: Workload, environment: str, applicatio
     """What a manifest says of one environment."""
     prefix, table = ("environments", environment), TomlTable()
     _convert(Part(manifest, prefix), result, table, environment, application)
+    lines = table.notes if _names_image(Part(manifest)) else result.unknown
     for key in [key for key in table.values if key not in _BY_ENVIRONMENT]:
-        table.notes.append(
-            f"{manifest.file}:{manifest.line(prefix)}: `{key}` is one and the same in all environments: "
-            "deliver a second service, or let a variable tell them apart."
-        )
-        del table.values[key]
+        if table.values.pop(key) != result.table.values.get(key):
+            lines.append(
+                f"{manifest.file}:{manifest.line(prefix)}: `{key}` is one and the same in all environments: "
+                "deliver a second service, or let a variable tell them apart."
+            )
     table.notes += left_over(manifest, prefix)
     return table
 
@@ -140,7 +141,8 @@ def _kind(manifest: Manifest) -> str:
 
 
 def _convert(part: Part, result: Workload, table: TomlTable, environment: str, application: str) -> None:
-    _image(part, table, application)
+    _image(_with_image(part), table, application)
+    _start(part, table)
     place = ("image",) if isinstance(part.peek("image"), str) else ("image", "location")
     if isinstance(part.peek(*place), str) and not {"image", "dockerfile"} & table.values.keys():
         result.unknown.append(part.note(*place, what="only the shell that deploys knows the image: write it."))
@@ -171,6 +173,20 @@ def _convert(part: Part, result: Workload, table: TomlTable, environment: str, a
         )
 
 
+def _with_image(part: Part) -> Part:
+    """What names the image: the manifest itself, or the first of its environments where they alone do."""
+    names = part.peek("environments")
+    parts = [
+        part,
+        *(Part(part.manifest, ("environments", name)) for name in (names if isinstance(names, dict) else ())),
+    ]
+    return part if part.is_override else next(filter(_names_image, parts), part)
+
+
+def _names_image(part: Part) -> bool:
+    return isinstance(part.peek("image"), str) or part.has("image", "location") or part.has("image", "build")
+
+
 def _image(part: Part, table: TomlTable, application: str) -> None:
     place = ("image",) if isinstance(part.peek("image"), str) else ("image", "location")
     table.put("image", part.take(*place, kind=str) and filled(part, table, application, place))
@@ -197,8 +213,11 @@ def _image(part: Part, table: TomlTable, application: str) -> None:
         table.put(
             "build_arguments", {key: text for key, place in texts if (text := filled(part, table, application, place))}
         )
-    elif not part.is_override and not part.has("image", "location"):
+    elif not part.is_override and not _names_image(part):
         part.fault("image", what="is missing: write build or location below it")
+
+
+def _start(part: Part, table: TomlTable) -> None:
     table.put("entrypoint", part.take("entrypoint", kind=object, convert=words))
     table.put("command", part.take("command", kind=object, convert=words))
     check = part.take("image", "healthcheck", "command", kind=object, convert=_health_command)

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers.scripts import load_script
-from helpers.small_pipeline import allow, put, small_pipeline, with_function
+from helpers.small_pipeline import allow, arn, grant, put, small_pipeline, with_function
 from nova_infra.checks.permissions.attached import READS_BY_NAME, Attached, managed_policies
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.protected import OF_ITSELF, READING
@@ -110,10 +110,10 @@ def test_nothing_that_changes_something_is_left_out_of_the_list() -> None:
     ("condition", "is_way"),
     [
         ({"aws:PrincipalAccount": "555555555555"}, False),
-        ({"aws:PrincipalArn": "arn:aws:iam::555555555555:role/x"}, False),
+        ({"aws:PrincipalArn": "arn:aws:iam::555555555555:role/*"}, False),
         ({"aws:PrincipalAccount": ["555555555555", "444444444444"]}, True),
         ({"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}, True),
-        ({"aws:PrincipalArn": "arn:aws:iam::*:role/x"}, True),
+        ({"aws:PrincipalArn": "arn:aws:iam::*:role/*"}, True),
         ({"aws:PrincipalTag/team": "555555555555"}, True),
     ],
     ids=str,
@@ -124,3 +124,33 @@ def test_everybody_of_another_account_is_no_step(condition: dict[str, object], i
     template["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"] = trust
     assert any(production_out_of_reach(Loaded(template["Resources"], "444444444444"))) is is_way
     assert any(production_out_of_reach(Loaded(template["Resources"])))
+
+
+OTHER = "arn:aws:iam::444444444444:role/platform-admin"
+
+
+@pytest.mark.parametrize(
+    ("caller", "is_way"),
+    [
+        (OTHER, False),
+        ([OTHER, "arn:aws:iam::444444444444:role/Nova*"], True),
+        ("arn:aws:iam::*:role/*-*-1A2B3C4D5E6F", True),
+    ],
+    ids=str,
+)
+def test_what_a_condition_reserves_for_another_role_is_no_steps(caller: object, is_way: bool) -> None:
+    """A permission of its own, being trusted, and assuming a role that its account's roles may assume."""
+    only = {"Condition": {"ArnLike": {"aws:PrincipalArn": caller}}}
+    own = with_function()
+    grant(own, allow("codebuild:StartBuild", **only))
+    trusted = with_function()
+    trusted["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"] = allow(
+        "sts:AssumeRole", Principal={"AWS": "*"}, **only
+    )
+    assuming = with_function()
+    grant(assuming, allow("sts:AssumeRole", arn("Role")))
+    assuming["Resources"]["Role"]["Properties"]["AssumeRolePolicyDocument"] = allow(
+        "sts:AssumeRole", Principal={"AWS": "444444444444"}, **only
+    )
+    for template in (own, trusted, assuming):
+        assert any(production_out_of_reach(Loaded(template["Resources"], "444444444444"))) is is_way

@@ -212,6 +212,7 @@ REFUSED: list[tuple[Edit, str]] = [
     (check(StartPeriod=600), "carts.Task.HealthCheck.StartPeriod: app has 600"),
     (change("Task", NetworkMode="bridge"), "is bridge, but Fargate supports only awsvpc"),
     (change("Task", EphemeralStorage={"SizeInGiB": 20}), "is 20 GiB: choose 21 to 200"),
+    (app(Environment=[{"Name": "FLAGS", "Value": "a" * 65_400}]), "characters, and ECS takes 65,536 bytes of a"),
     (balancer(ContainerName="web"), "sends requests to the container web, and its task definition has app and router"),
     (balancer(ContainerPort=9999), "sends requests to port 9999 of app, which has 8123"),
     (rollout(MaximumPercent=100), "keeps at least 100 % and at most 100 % of 3 tasks"),

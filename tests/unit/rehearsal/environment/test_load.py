@@ -269,6 +269,14 @@ def test_requests_of_a_file_are_sent_as_they_are_written() -> None:
     assert bodies == []
 
 
+@pytest.mark.parametrize("more", [[], [sample("GET", "/tiny/things", origin="file")]])
+def test_what_opens_a_websocket_is_not_asked_and_said_to_be_untested(more: list[SampleRequest]) -> None:
+    opens = [sample("WEBSOCKET", "ws://a/tiny/live", origin="file"), sample("WEBSOCKET", "ws://a/other", origin="file")]
+    asked = Behind(always(200)).run(1, files=[*opens, *more])
+    assert asked.operations == [each.operation for each in more]
+    assert asked.left_out == ["WEBSOCKET /tiny/live is not tested: no WebSocket is opened here"]
+
+
 def test_a_file_without_a_request_for_the_service_asks_nothing_and_says_so() -> None:
     asked = Behind(always(200)).run(1, files=[sample("GET", "/elsewhere", origin="file")])
     assert asked.operations == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from typing import Any
 
@@ -147,18 +148,22 @@ def test_an_answer_that_is_chunked_twice_is_malformed(times: int, status: int) -
     World().play(story)
 
 
+@pytest.mark.parametrize("waiting", [0, 4])
 def test_a_target_that_accepts_no_connection_in_time_is_a_connection_that_failed(
-    monkeypatch: pytest.MonkeyPatch,
+    waiting: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exchange, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr("os.getloadavg", lambda: (waiting * (os.cpu_count() or 1), 0, 0))
 
     async def story(client: aiohttp.ClientSession, url: str, target: Target) -> None:
+        began = asyncio.get_running_loop().time()
         with contextlib.ExitStack() as opened:
             full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
             opened.enter_context(socket.create_connection(full.getsockname()))  # takes the only place there is
             target.task = task_on(full.getsockname()[1])
             async with client.get(url) as response:
                 assert response.status == 504
+        assert asyncio.get_running_loop().time() - began >= 0.1 * max(waiting, 1)
 
     world = World().play(story)
     assert world.counts_of_group() == {"RequestCount": 1, "TargetConnectionErrorCount": 1}

@@ -24,6 +24,7 @@ NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm:
     [
         ([], ""),
         (["make: *** [Makefile:7: images] Error 1"], ""),
+        (["make: *** No rule to make target 'check'.  Stop."], "; make: *** No rule to make target 'check'. Stop."),
         (
             ["FAILED tests/test_a.py::test_b - assert 0", "1 failed in 2 s", "make: *** x"],
             "; FAILED tests/test_a.py::test_b - assert 0",

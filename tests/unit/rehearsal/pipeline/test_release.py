@@ -17,6 +17,7 @@ from nova_infra.rehearsal.pipeline.release import (
     deployed_by_hand,
     one_after_the_other,
     runs_tasks,
+    synthesize_checkout,
 )
 
 
@@ -54,7 +55,7 @@ def test_a_release_over_itself_is_read_as_the_candidate_is(candidate: Release) -
 def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
 ) -> None:
-    monkeypatch.setattr(module, "synthesize_checkout", lambda checkout, **_: write_assembly(checkout / "cdk.out"))
+    monkeypatch.setattr(module, "synthesize_checkout", lambda checkout, *_, **__: write_assembly(checkout / "cdk.out"))
     server = candidate.sources / "services" / "tiny" / "src" / "serve.py"
     committed = server.read_text()
     (candidate.sources / "away").symlink_to("/nowhere/at/all")
@@ -88,6 +89,20 @@ def test_a_baseline_that_does_not_synthesize_is_refused_with_what_it_said(
     (candidate.sources / "new-file").write_text(json.dumps({}))
     with pytest.raises(NovaError, match=r"does not synthesize \(nova.toml: broken\)"), baseline_of(candidate, "HEAD"):
         pass
+
+
+@pytest.mark.parametrize("app", ["node app.js", "cdk.out"])
+def test_an_earlier_commit_of_an_app_is_synthesized_with_the_packages_that_are_here(app: str, tmp_path: Path) -> None:
+    root, checkout, bin_ = tmp_path / "root", tmp_path / "checkout", tmp_path / "root" / "node_modules" / ".bin"
+    for each in (bin_, root / ".venv", root / "cdk.out", checkout / ".venv"):
+        each.mkdir(parents=True)
+    (root / "cdk.out" / "manifest.json").write_text("{}")
+    (bin_ / "cdk").write_text('#!/bin/sh\necho "$@" >said; ls node_modules/.bin >>said; test ! -L .venv\n')
+    (bin_ / "cdk").chmod(0o755)
+    synthesize_checkout(checkout, root, app=app)
+    given = f" --app {app}" if app != "cdk.out" else ""
+    assert (checkout / "said").read_text() == f"synth --quiet --context rehearsed=true{given}\ncdk\n"
+    assert not (checkout / "node_modules").exists(), "an image may be built of the checkout"
 
 
 def test_an_app_without_a_pipeline_is_one_stage_in_the_order_of_its_stacks(tmp_path: Path) -> None:

@@ -65,12 +65,27 @@ def test_a_body_may_be_in_a_file_beside_it(tmp_path: Path) -> None:
             "/login",
             b"user=ann&word=a+b&stay=1",
         ),
+        (
+            'GRAPHQL http://{{host}}/graphql\n\nquery ($id: ID!) {\n\n  item(id: $id) { name }\n}\n\n{"id": "b7"}\n',
+            "/graphql",
+            b'{"query": "query ($id: ID!) {\\n\\n  item(id: $id) { name }\\n}", "variables": {"id": "b7"}}',
+        ),
+        ("GRAPHQL /graphql\n\n{ items { name } }", "/graphql", b'{"query": "{ items { name } }", "variables": {}}'),
         ("POST /text\nContent-Type: text/plain\n\na = b &\nc\n", "/text", b"a = b &\nc"),
     ],
 )
 def test_requests_are_read_as_editors_send_them(text: str, path: str, body: bytes) -> None:
     [only] = read_http(Path("r.http"), text)
     assert (only.path, only.body) == (path, body)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["WEBSOCKET ws://a.example/live?to=1\n\nhello\n=== wait-for-server\n", "GET /live\nUpgrade: WebSocket\n"],
+)
+def test_what_opens_a_websocket_is_no_request_that_is_sent(text: str) -> None:
+    [only] = read_http(Path("r.http"), text)
+    assert (only.operation, only.method) == ("WEBSOCKET /live", "WEBSOCKET")
 
 
 def test_what_an_editor_does_with_an_answer_is_left_out() -> None:
@@ -120,6 +135,8 @@ GET /c
         ("GET /a\0b\n", r"r.http:1: '/a\x00b' has the character '\x00', which no client sends: correct it"),
         ("GET /a\nX: a\x01\n", r"r.http:1: 'a\x01' has the character '\x01', which no client sends"),
         ("@a = x\n" + "".join(f"@{c} = {'{{a}}' * 99}\n" for c in "aaaa"), "r.http:5: becomes megabytes by its vari"),
+        ("WEBSOCKET http://a/live\n", "r.http:1: 'WEBSOCKET http://a/live' is not a request"),
+        ('GRAPHQL /graphql\n\n{ a }\n\n{"id": }\n', "r.http:1: Expecting value"),
         ("BREW /a\n", "r.http:1: 'BREW /a' is not a request"),
     ],
 )
@@ -151,9 +168,11 @@ def test_a_har_file_holds_each_different_request_once() -> None:
         "postData": {"text": "AAE=", "encoding": "base64"},
     }
     beside = [{"method": "GET", "url": url} for url in ("wss://prod.example.com/live", "data:,x", "blob:https://a/1")]
+    live, *beside = beside
     beside += [{"method": "GET", "url": "about:blank"}, {"method": "CONNECT", "url": "prod.example.com:443"}]
-    first, second, third = read_har(Path("r.har"), "\ufeff" + har(get, get, *beside, post, binary))
+    first, opens, second, third = read_har(Path("r.har"), "\ufeff" + har(get, get, live, *beside, post, binary))
     assert (first.operation, first.path, first.headers) == ("GET /items/{id}", "/items/12?x=1", (("X", "y"),))
+    assert opens.operation == "WEBSOCKET /live"
     assert (second.method, second.body) == ("POST", b"a=b+c")
     assert third.body == b"\0\1"
 

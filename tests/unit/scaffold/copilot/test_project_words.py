@@ -4,10 +4,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nova_infra.scaffold.copilot.project import import_copilot
 
 from .conftest import API, Write
 
+IMAGE = f"acme/api@sha256:{'2' * 64}"
 WORKER = {"name": "analyzer", "type": "Worker Service", "image": {"build": "./analyzer/Dockerfile"}}
 
 
@@ -138,3 +141,17 @@ def test_what_the_two_checks_of_a_service_differ_in_is_a_comment(write: Write) -
     assert "image.healthcheck.interval = '20s': Both checks have one `interval`: 15" in text
     assert "image.healthcheck.start_period = '15s': Both checks have one `start_seconds`: 120" in text
     assert "image.healthcheck.timeout" not in text
+
+
+@pytest.mark.parametrize(("second", "refused"), [(IMAGE, 0), (IMAGE.replace("22", "33"), 1)])
+def test_an_image_that_only_environments_name_is_the_services_where_it_is_one(
+    second: str, refused: int, write: Write
+) -> None:
+    images = {"test": {"image": {"location": IMAGE}}, "prod": {"image": {"location": second}}}
+    environments = {f"environments__{name}": {"name": name, "type": "Environment"} for name in images}
+    made = import_copilot(
+        write(api={**API, "image": {"port": 82}, "command": "run", "environments": images}, **environments)
+    )
+    [service] = tomllib.loads(made.text)["services"]
+    assert (service["image"], service["command"], service.get("environments")) == (second, ["run"], None)
+    assert ["`image` is one and the same in all" in line for line in made.refused] == [True] * refused

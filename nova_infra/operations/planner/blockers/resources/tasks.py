@@ -20,6 +20,7 @@ from nova_infra.operations.changes.certain import (
     table,
     tables,
 )
+from nova_infra.operations.planner.blockers.resources.quotas import known_characters
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
@@ -28,6 +29,7 @@ TASK = "AWS::ECS::TaskDefinition"
 _CHECK = {"Interval": (5, 300), "Timeout": (2, 60), "Retries": (1, 10), "StartPeriod": (0, 300)}
 _MOST_STOP_SECONDS = 120
 _STORAGE = (21, 200)
+_MOST_BYTES = 64 * 1024  # https://docs.aws.amazon.com/general/latest/gr/ecs-service.html, "Task definition size"
 _GIB = 1024
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-logging
 _LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
@@ -87,6 +89,9 @@ def _of_task(properties: Mapping[str, Any]) -> Iterator[Fault]:
             if is_on(container.get("Privileged")):
                 yield "Privileged", f"is on for {_name(container)}, and Fargate has no such containers", "leave it out"
             yield from _of_log(container)
+    if (most := known_characters(properties.get("ContainerDefinitions", []))) > _MOST_BYTES:
+        said = f"has at least {most:,} characters, and ECS takes {_MOST_BYTES:,} bytes of a task definition"
+        yield "ContainerDefinitions", said, "put large values into files of the image, or into parameters"
     size = number(table(properties.get("EphemeralStorage")).get("SizeInGiB"))
     if size is not None and not _STORAGE[0] <= size <= _STORAGE[1]:
         yield "EphemeralStorage", f"is {size:g} GiB", f"choose {_STORAGE[0]} to {_STORAGE[1]}"

@@ -246,13 +246,26 @@ def test_everybody_under_a_condition_of_others_is_no_earlier_account(more: dict[
 
 
 @pytest.mark.parametrize(
-    ("account", "found"),
-    [(DEV, [f"a service of AWS's for arn:aws:sns:us-east-1:{DEV}:x may sqs:SendMessage"]), (PROD, [])],
+    ("source", "is_way"),
+    [
+        (f"arn:aws:sns:us-east-1:{DEV}:x", True),
+        ("arn:aws:sns:us-east-1:*:x", True),
+        ("arn:aws:sns:us-east-1:1111*:x", True),
+        ("arn:aws:s3:::*", True),
+        (f"arn:aws:sns:us-east-1:{PROD}:x", False),
+        ("arn:aws:s3:::uploads", False),
+        ({"Fn::ImportValue": "topic-of-the-shop"}, False),
+    ],
+    ids=str,
 )
-def test_a_service_that_asks_for_an_earlier_account_is_not_let_in(account: str, found: list[str]) -> None:
-    topic = where("ArnEquals", "aws:SourceArn", f"arn:aws:sns:us-east-1:{account}:x")
+def test_a_service_that_asks_for_an_earlier_account_is_not_let_in(source: Any, is_way: bool) -> None:
+    topic = where("ArnLike", "aws:SourceArn", source)
     said = details(of_everybody({"Service": "sns.amazonaws.com"}, topic), PROD, "Prod")
-    assert [each.partition(": ")[0] for each in said] == found
+    assert [each.partition(": ")[0] for each in said] == (
+        [f"a service of AWS's for {source} may sqs:SendMessage"] if is_way else []
+    )
+    topic["Condition"]["StringEquals"] = {"aws:SourceAccount": PROD}
+    assert details(of_everybody({"Service": "sns.amazonaws.com"}, topic), PROD, "Prod") == []
 
 
 def test_of_two_conditions_one_is_enough_to_keep_an_earlier_account_out() -> None:

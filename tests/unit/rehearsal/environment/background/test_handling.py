@@ -110,6 +110,17 @@ def test_a_worker_of_more_than_a_minute_gets_a_message_every_few_minutes(
     assert (handling.record.rate, handling.record.every) == (rate, every)
 
 
+@pytest.mark.parametrize(("took", "due"), [(15, [6, 9]), (4, [4, 8]), (1, [4, 6, 8]), (25, [4, 8])])
+def test_a_slow_worker_that_has_seen_each_example_gets_messages_now_and_then(took: int, due: list[int]) -> None:
+    handling, _ = handled([(0, 1, 0, 0), (0, 0, 1, 0), (took, 0, 0, 1)], minutes=1)
+    turns = []
+    for minute in range(2, 10):
+        assert handling.is_due(seen=False)
+        handling.begin(100)
+        turns += [minute] if handling.is_due(seen=True) else []
+    assert turns == [2, 3, *due]
+
+
 def test_messages_are_hidden_as_in_aws_until_the_end_of_one_was_seen() -> None:
     handling = Handling(QueueRecord(hidden=900))
     hidden = []
@@ -162,7 +173,7 @@ def test_a_message_that_never_ends_is_not_waited_for_for_ever() -> None:
     for minute in range(10):
         handling.begin(60.0 * minute)
         handling.look(60.0 * minute, waiting=0, taken=1, done=0)
-        due.append(handling.is_due)
+        due.append(handling.is_due(seen=False))
         hidden.append(handling.hide(1))
     assert due == [False] * 8 + [True] * 2
     assert hidden == [900] * 8 + [15] * 2

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import urllib.request
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from nova_infra.rehearsal.clock import COMPRESSED
 from nova_infra.rehearsal.cloudformation.physical import Home
-from nova_infra.rehearsal.environment.background.metadata import Metadata
+from nova_infra.rehearsal.environment.background.metadata import Metadata, unlike_fargate
 from nova_infra.rehearsal.environment.background.stand_ins import StandIns
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 
@@ -79,3 +80,11 @@ def test_what_asks_for_something_else_is_left_to_aws(path: str) -> None:
     metadata = Metadata(HOME)
     metadata.variables(definition(), "http://h:1")
     assert metadata.answer(path, "10.97.0.2") is None
+
+
+def test_what_answers_on_a_machine_of_ec2_alone_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = ("127.0.0.1", server.getsockname()[1])
+        assert unlike_fargate(there).startswith("EC2's instance metadata: 127.0.0.1 answers programs on this machine")
+        unlike_fargate.cache_clear()
+    assert unlike_fargate(there) == ""

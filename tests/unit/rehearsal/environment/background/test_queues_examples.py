@@ -23,6 +23,7 @@ class Sent(StandIns):
     def __init__(self) -> None:
         super().__init__(COMPRESSED, None)
         self.in_order: list[str] = []
+        self.queues: list[str] = []
 
     async def apply(self, _: PlayedStack) -> None:
         return
@@ -30,7 +31,8 @@ class Sent(StandIns):
     async def hide(self, _: str, __: float) -> None:
         return
 
-    async def send(self, _: str, bodies: list[str]) -> list[str]:
+    async def send(self, queue: str, bodies: list[str]) -> list[str]:
+        self.queues.append(queue)
         self.in_order += bodies
         return bodies
 
@@ -38,10 +40,10 @@ class Sent(StandIns):
         return 0, 0
 
 
-def worker(number: int) -> PlayedStack:
+def worker(number: int, queue: str = "mails") -> PlayedStack:
     """A revision of a worker that takes messages from a queue."""
     resources: dict[str, Any] = {
-        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "mails"}},
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": queue}},
         "Task": {"Type": "AWS::ECS::TaskDefinition", "Properties": {"Family": "dev-mails"}},
         "Service": {
             "Type": "AWS::ECS::Service",
@@ -129,3 +131,22 @@ def test_what_an_old_revision_has_finished_says_nothing_of_a_new_one(tmp_path: P
         return [*known, queues.knows_work(NEW)]
 
     assert asyncio.run(story()) == [True, False, True]
+
+
+def test_a_queue_that_a_release_drops_gets_no_messages_until_it_is_rolled_back(tmp_path: Path) -> None:
+    sent = Sent()
+    queues = Queues(sent, MetricStore(), [], records={})
+    directory = tmp_path / "services" / "mails" / "messages"
+    directory.mkdir(parents=True)
+    (directory / "one").write_text("one")
+
+    async def story() -> list[list[str]]:
+        names = []
+        for stack, judged in ((worker(1), False), (worker(2, "post"), True), (worker(1), False)):
+            await queues.include(stack, tmp_path, judged=judged)
+            sent.queues.clear()
+            await queues.minute(NEW if judged else OLD)
+            names.append(sent.queues.copy())
+        return names
+
+    assert asyncio.run(story()) == [["mails"], ["post"], ["mails"]]
