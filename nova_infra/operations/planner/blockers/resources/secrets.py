@@ -62,8 +62,8 @@ def unseen_secret_keys(step: Step) -> Iterator[Consequence]:
     if step.before is None or not any(each.type == "AWS::ECS::TaskDefinition" for each in step.actions):
         return
     home = (step.after.key.region, step.after.key.account)
-    had = origins(step.before.template, home)
-    for origin, variables in origins(step.after.template, home).items():
+    had = origins(dict(step.before.template), home)
+    for origin, variables in origins(dict(step.after.template), home).items():
         name = origin.secret.rpartition(":")[2]
         made = any(p.get("Name") == name for each in step.release.values() for _, p in each.of_type(_SECRET))
         if origin.field and origin not in had and not made:
