@@ -322,7 +322,7 @@ def shortened_of(kind: str, before: dict[str, Any], after: dict[str, Any]) -> li
 def test_an_alarm_that_another_stack_s_alarm_names_is_not_deleted(rule: str, stays: bool) -> None:
     alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "letters-errors"}}
     composite = {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmName": "all", "AlarmRule": rule}}
-    overview = StackTemplate(KEY._replace(name="overview"), {"Resources": {"All": composite}})
+    overview = StackTemplate(StackKey(*KEY[:2], "overview"), {"Resources": {"All": composite}})
     stacks = [StackTemplate(KEY, {"Resources": {"Other": OTHER} | more}) for more in ({"It": alarm}, {})]
     [planned] = plan([*stacks[:1], overview], [stacks[1:], [overview]]).stacks
     assert ["while overview still names it" in each.what for each in planned.consequences] == [True] * stays
