@@ -35,7 +35,7 @@ def refuse_account(account: str | None, named: Collection[str], *, signed_in: st
         RefusedError: None was given, the installation uses it, or the credentials are of another one.
     """
     if not account:
-        raise RefusedError("--account: not given: name the sandbox account, which loses everything that it gets here")
+        raise RefusedError("--account: not given: name a sandbox account, such as --account 555555555555")
     if account in named:
         raise RefusedError(
             f"--account: nova.toml delivers to {account}, and experiments belong in a sandbox: use another account"
@@ -61,7 +61,7 @@ def prove(
     """
     if left := leftovers(account):
         names = ", ".join(str(stack["StackName"]) for stack in left)
-        raise RefusedError(f"{names}: another run made this, and may still be under way: remove it by --clean first")
+        raise RefusedError(f"{names}: another run made this, and may still be under way: remove it with --clean first")
     stopped = Event()
     try:
         return _run(account, chosen, notify=notify, stopped=stopped, pause=pause)

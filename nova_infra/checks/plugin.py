@@ -40,24 +40,30 @@ class NovaChecks:
         return cdk.PolicyValidationPluginReport(success=not violations, violations=violations)
 
 
-def _account(template: Path) -> str | None:
-    """The account that a template is deployed to, from the assembly's manifest."""
-    manifest = template.with_name("manifest.json")
+def _accounts(assembly: Path) -> dict[Path, str]:
+    """Template to the account that it is deployed to, where an assembly's manifest says one."""
+    manifest = assembly / "manifest.json"
     artifacts = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"] if manifest.exists() else {}
-    for artifact in artifacts.values():
-        if artifact.get("properties", {}).get("templateFile") == template.name:
-            account = str(artifact.get("environment", "")).removeprefix("aws://").partition("/")[0]
-            return account if account.isdigit() else None
-    return None
+    found = {
+        assembly / str(each.get("properties", {}).get("templateFile")): (
+            str(each.get("environment", "")).removeprefix("aws://").partition("/")[0]
+        )
+        for each in artifacts.values()
+    }
+    return {template: account for template, account in found.items() if account.isdigit()}
 
 
 def _violations(paths: Iterable[str], promotion: Promotion | None) -> Iterator[cdk.PolicyViolation]:
+    paths = list(paths)
+    accounts: dict[Path, str] = {}
+    for directory in {Path(each).parent for each in paths}:
+        accounts |= _accounts(directory)
     for path in paths:
         template = json.loads(Path(path).read_text(encoding="utf-8"))
         stage = stage_of(path)
         beyond = promotion.beyond(stage) if promotion is not None else frozenset()
         before = promotion.before(stage) if promotion is not None else frozenset()
-        for rule, finding in findings(template, account=_account(Path(path)), beyond=beyond, before=before):
+        for rule, finding in findings(template, account=accounts.get(Path(path)), beyond=beyond, before=before):
             yield cdk.PolicyViolation(
                 rule_name=rule.id,
                 description=f"{rule.sentence}{f': {finding.detail}' if finding.detail else ''}",

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from nova_infra.checks.shapes import SHAPES, is_function, read
@@ -41,7 +42,13 @@ class Template:
         """The same template with other resources, which have been read."""
         other = copy(self)
         object.__setattr__(other, "resources", resources)
+        vars(other).pop("written", None)
         return other
+
+    @cached_property
+    def written(self) -> Mapping[str, str]:
+        """Logical id to the resource as text: to look for a word in it takes far less than to go through its values."""
+        return {logical_id: json.dumps(each, default=str) for logical_id, each in self.resources.items()}
 
     def of_type(self, resource_type: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Logical id and properties of each resource of a type."""

@@ -56,8 +56,7 @@ class Toolchain(Model):
     """Who gets a message when the pipeline fails or waits for an approval."""
     permissions_boundary: bool = False
     """Whether the pipeline's roles have a permissions boundary, which keeps them out of the environments and away from
-    the approval, whatever a template allows. The account needs the bootstrap that ``nova policy bootstrap --toolchain``
-    prints first."""
+    the approval. The account needs the bootstrap that ``nova policy bootstrap --toolchain`` prints first."""
 
 
 # https://git-scm.com/docs/git-check-ref-format, less what no branch of a team is called.

@@ -59,6 +59,31 @@ def begin_by_comparing_the_assembly(template: Template) -> bool:
     return len(first) > 4 and all('"$ASSEMBLY" || {' in each for each in first)
 
 
+def refuse_other_tools(template: Template) -> bool:
+    """Before the first make target, which runs what the digest is of."""
+    judging = [commands(each) for _, name, each in steps(template) if name in ("Brief", "Preflight", "Gate", "Verify")]
+    digest = re.compile(r"find -L Makefile .* = [0-9a-f]{64} \|\|")
+    return bool(judging) and all(digest.search("".join(each).partition("make setup")[0]) for each in judging)
+
+
+def take_only_the_observer_of_production(template: Template) -> bool:
+    """Production's accounts are those whose roles the steps take that come after the first approval of a release."""
+    [pipeline] = properties(template, "AWS::CodePipeline::Pipeline")
+    names = [stage["Name"] for stage in pipeline["Stages"]]
+    approval = next(at for at, each in enumerate(names) if each.startswith("Approve") and each != "ApprovePipeline")
+    held = {name: statements for name, _, statements in permissions(template)}
+    taken = [
+        (names.index(stage) > approval, on)
+        for stage, _, project in steps(template)
+        for _, on in allowing(held[role_of(project)], "sts:AssumeRole", "*")
+    ]
+    production = {on.split(":")[4] for after, on in taken if after}
+    early = [on for after, on in taken if not after]
+    return bool(production) and not any(
+        on == "*" or (on.split(":")[4] in production and not on.endswith("-observer")) for on in early
+    )
+
+
 def writes_its_own_artifacts_alone(template: Template) -> bool:
     [synth] = [project for _, name, project in steps(template) if name == "Synth"]
     [held] = [held for name, _, held in permissions(template) if name == role_of(synth)]
@@ -98,6 +123,10 @@ CLAIMS: dict[str, Callable[[Template], bool]] = {
     "Its credentials last an hour at most": give_no_longer_session,
     "every role that may use it is denied both": deny_writing_and_other_repositories,
     "begin with the pipeline's own command, which refuses another assembly": begin_by_comparing_the_assembly,
+    "a step that runs the repository's code before the approval may assume only the observer": (
+        take_only_the_observer_of_production
+    ),
+    "the pipeline's template holds the digest of what these steps run of a commit": refuse_other_tools,
     "may write the objects of the assembly and of the tools, and no others, and delete none": (
         writes_its_own_artifacts_alone
     ),
@@ -154,6 +183,8 @@ CHANGES: dict[Callable[[Template], bool], Callable[[Template], None]] = {
     give_no_longer_session: lambda t: properties(t, "AWS::IAM::Role")[1].update(MaxSessionDuration=7200),
     deny_writing_and_other_repositories: lambda t: next(using(t))[1].update(Effect="Allow"),
     begin_by_comparing_the_assembly: without("Preflight", '\\"$ASSEMBLY\\" ||'),
+    take_only_the_observer_of_production: granted("PipelineStagingVerify", "sts:AssumeRole"),
+    refuse_other_tools: without("Brief", "find -L Makefile"),
     writes_its_own_artifacts_alone: denials_removed,
     delete_no_log: granted("PipelineStagingVerify", "logs:Delete*"),
     delete_no_image: granted("PipelineImages", "ecr:Put*"),

@@ -77,9 +77,8 @@ def write_the_ledger_and_waivers(templates: list[Template]) -> bool:
 CLAIMS: dict[str, Callable[[list[Template]], bool]] = {
     "no keys for AWS exist": make_no_keys,
     "a tag cannot be moved while its image exists": keep_tags_where_they_are,
-    "ECR signs what the delivered branch's role pushes, with a profile that no other role of Nova may use": (
-        sign_what_they_push_to_the_repositories_of_releases
-    ),
+    "ECR signs what the delivered branch's role pushes to the repositories of releases, with a profile that no other "
+    "role of Nova may use": sign_what_they_push_to_the_repositories_of_releases,
     "one role per environment, which only jobs of the GitHub environment of that name, on a delivered branch and in "
     "the workflows that deploy or roll back, can assume": let_in_jobs_of_one_environment,
     "the parameters of the ledger, holds and waivers, each by name": read_parameters_by_name,

@@ -200,22 +200,19 @@ class Attached:
     def _resource_policies(self) -> Iterator[tuple[str, list[str], Mapping[str, Any]]]:
         """Whatever has principals, on a resource of any kind: a key, a bucket, a topic, a repository, a function."""
         for policy_id, resource in self._template.resources.items():
-            properties = resource.get("Properties", {})
-            if resource["Type"] == "AWS::Lambda::Permission":
+            kind, properties = resource["Type"], resource.get("Properties", {})
+            if kind == "AWS::Lambda::Permission":
                 action, function = properties.get("Action", "*"), properties.get("FunctionName", "*")
                 source = {f"aws:{key}": properties[key] for key in ("SourceArn", "SourceAccount") if key in properties}
-                statement = {
-                    "Effect": "Allow",
-                    "Action": action,
-                    "Resource": function,
-                    "Condition": {"ArnLike": source} if source else {},
-                }
+                condition = {"ArnLike": source} if source else {}
+                statement = {"Effect": "Allow", "Action": action, "Resource": function, "Condition": condition}
                 yield policy_id, [self.pattern(properties.get("Principal"))], statement
-            if resource["Type"].startswith("AWS::IAM::") or resource["Type"] in _GRANT_NOTHING:
+            named = "Principal" in self._template.written[policy_id]
+            if not named or kind.startswith("AWS::IAM::") or kind in _GRANT_NOTHING:
                 continue
             # A key's policy is about that key alone, whatever it names.
-            own = {"Resource": {"Ref": policy_id}} if resource["Type"] == "AWS::KMS::Key" else {}
-            for each in _with_principals(list(_as_document(resource["Type"], properties).values())):
+            own = {"Resource": {"Ref": policy_id}} if kind == "AWS::KMS::Key" else {}
+            for each in _with_principals(list(_as_document(kind, properties).values())):
                 yield policy_id, list(self._principals(each)), {"Resource": "*", **each, **own}
 
     def _principals(self, statement: Mapping[str, Any]) -> Iterator[str]:

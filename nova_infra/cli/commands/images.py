@@ -153,7 +153,7 @@ def prune(dry_run: bool) -> None:
 def _chosen(config: Config, services: Sequence[str], architecture: str | None) -> list[str]:
     """The names of the services that a command is about: those that are named, or all of an architecture."""
     if bool(services) == bool(architecture):
-        raise RefusedError("services: name them, or pass --architecture for all services of one, and not both")
+        raise RefusedError("services: name them, or pass --architecture for all services of one, not both")
     if architecture is None:
         return [config.service(name).name for name in services]
     found = [service.name for service in config.services if service.architecture == architecture]

@@ -72,10 +72,10 @@ def _tasks_of_release(target: Any, service: str, release: str) -> frozenset[str]
 
     [entry, *_] = matching(read_ledger(target), release)
     if service not in entry.images:
-        raise RefusedError(f"service: {service!r} was not part of release {release}")
+        raise RefusedError(f"service: {service!r} was not part of release {release}: see `nova releases`")
     found = tasks_of(((task.id, task.digest) for task in target.tasks(service)), entry.images[service])
     if not found:
-        raise RefusedError(f"release: no task of {service} ran the image of {release} within the last hour")
+        raise RefusedError(f"release: no task of {service} ran {release} within the last hour: leave out --release")
     return found
 
 

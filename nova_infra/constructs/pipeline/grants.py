@@ -42,7 +42,9 @@ def acknowledge_grants(
             own, role = node.node, node.role
             _accept_project(own.default_child, role, stack=stack, partition=partition, place=place)
             _accept_artifacts(role, objects, writes=own.path == synthesis)
-        if isinstance(node, iam.Role) and node.node.scope is not None and node.node.scope.node.id == "Assets":
+    assets = pipeline.node.try_find_child("Assets")
+    for node in assets.node.find_all() if assets is not None else ():
+        if isinstance(node, iam.Role):
             _accept_assets(node, partition=partition, place=place)
     for support in pipeline.pipeline.cross_region_support.values():
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)

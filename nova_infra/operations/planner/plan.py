@@ -29,6 +29,7 @@ from nova_infra.operations.planner.blockers.network.health import changed_health
 from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
     groups_of_another_load_balancer,
+    hidden_rules,
     narrowed_rules,
     reset_weights,
     rules_that_nobody_moves,
@@ -125,6 +126,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     lost_deliveries,
     reset_weights,
     narrowed_rules,
+    hidden_rules,
     back_to_rolling,
     rules_that_nobody_moves,
     names_that_may_be_needed_twice,

@@ -167,7 +167,7 @@ def _require_known(
         if name not in by_name:
             raise RefusedError(f"service: {name!r} is not one of {', '.join(sorted(by_name))}: choose one of them")
         if name not in target.images:
-            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: it was added later")
+            raise RefusedError(f"service: {name!r} was not part of release {short(target.release)}: leave it out")
 
 
 def _ignored(by_name: Mapping[str, Deployed], target: Entry, strangers: Mapping[str, str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def read_spec(project: Mapping[str, Any] | None, where: str) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         raise AssemblyError(
             f"{where}: its CodeBuild project is not in the pipeline's template with a JSON build spec, "
-            "so the rehearsal cannot tell what it runs"
+            "so the rehearsal cannot tell what it runs: add it"
         ) from None
     _check_spec(spec, where)
     return spec
@@ -38,16 +38,16 @@ def _check_spec(spec: dict[str, Any], where: str) -> None:
     """Refuse a build spec with more than commands and variables: ignoring the rest would change what runs."""
     for key in spec:
         if key not in _KEYS:
-            raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know")
+            raise AssemblyError(f"{where}: its build spec has {key!r}, which the rehearsal does not know: leave it out")
     for key in spec.get("env", {}):
         if key not in ("variables", "shell", "exported-variables", *_LOOKED_UP):
-            raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows")
+            raise AssemblyError(f"{where}: its build spec has env.{key}, whose values only AWS knows: leave it out")
     for phase, parts in spec["phases"].items():
         if phase not in PHASES:
-            raise AssemblyError(f"{where}: its build spec has phase {phase!r}, which the rehearsal does not know")
+            raise AssemblyError(f"{where}: its build spec has phase {phase!r}: use one of {', '.join(PHASES)}")
         for key in parts:
             if key not in ("commands", "runtime-versions"):
-                raise AssemblyError(f"{where}: its build spec has {phase}.{key}, which the rehearsal does not know")
+                raise AssemblyError(f"{where}: its build spec has {phase}.{key}: write its commands under commands")
 
 
 def build_variables(

@@ -201,7 +201,7 @@ def read_pipeline(template: Template) -> Pipeline:
     stack = PlayedStack("pipeline", template, exports={}, revisions={})
     pipelines = stack.resources("AWS::CodePipeline::Pipeline")
     if len(pipelines) != 1:
-        raise AssemblyError(f"the pipeline's template holds {len(pipelines)} pipelines; the rehearsal plays one")
+        raise AssemblyError(f"the pipeline's template holds {len(pipelines)} pipelines: keep one")
     [logical_id] = pipelines
     properties = stack.required(logical_id, "Stages")
     projects = {stack.ref(project): stack.properties(project) for project in stack.resources("AWS::CodeBuild::Project")}
@@ -242,8 +242,8 @@ def _stage(stage: dict[str, Any], projects: dict[str, dict[str, Any]], closed: d
                 skips.append(_in_words(configuration))
             else:
                 raise AssemblyError(
-                    f"{stage['Name']}.BeforeEntry: a rule of {kind[1]} with the result {kind[0]} is not one that the "
-                    "rehearsal knows"
+                    f"{stage['Name']}.BeforeEntry: a rule of {kind[1]} with the result {kind[0]} is not "
+                    "rehearsed: leave it out"
                 )
     prepared = {
         action["Configuration"]["StackName"]: action["Configuration"]["TemplatePath"]
@@ -280,7 +280,7 @@ def _action(
     name, run_order, configuration = action["Name"], int(action.get("RunOrder", 1)), action.get("Configuration", {})
     known = _CONFIGURATION.get(kind["Provider"])
     if known is not None and (unknown := sorted(set(configuration) - set(known))):
-        raise AssemblyError(f"{stage}.{name}.Configuration.{unknown[0]}: is not one that the rehearsal knows")
+        raise AssemblyError(f"{stage}.{name}.Configuration.{unknown[0]}: is not known: leave it out")
     match kind["Category"], kind["Provider"]:
         case "Source", _:
             return SourceAction(
@@ -305,7 +305,7 @@ def _action(
             return ApprovalAction(name, run_order, int(action.get("TimeoutInMinutes", _WEEK_MINUTES)))
     raise AssemblyError(
         f"{stage}.{name}: a {kind['Category']} action by {kind['Provider']} "
-        f"({configuration.get('ActionMode', 'no mode')}) is not one that the rehearsal knows"
+        f"({configuration.get('ActionMode', 'no mode')}) is not rehearsed: leave it out"
     )
 
 

@@ -41,6 +41,7 @@ class Load:
         self._users: dict[str, Iterator[str]] = {}
         self._numbers = itertools.count(1)
         self._session: aiohttp.ClientSession | None = None
+        self._alone: aiohttp.ClientSession | None = None
 
     def include(self, service: PlayedService, repository: str, rollout: DeploymentConfiguration) -> Asked:
         """Include a service, or its next rollout.
@@ -73,11 +74,13 @@ class Load:
         """Open the client. Nothing is sent before :meth:`minute`."""
         # Cookies would make one user of all.
         self._session = open_client(cookie_jar=aiohttp.DummyCookieJar())
+        # A server that is asked to close a connection need not say that it will.
+        self._alone = open_client(connector=aiohttp.TCPConnector(force_close=True), cookie_jar=aiohttp.DummyCookieJar())
 
     async def stop(self) -> None:
         """Close the client."""
-        if self._session is not None:
-            await self._session.close()
+        for client in filter(None, (self._session, self._alone)):
+            await client.close()
 
     async def learn(self, *, baseline: bool = False) -> None:
         """Ask revisions that have begun to serve for their operations."""
@@ -140,16 +143,16 @@ class Load:
         return asked
 
     async def _request(self, asked: Asked) -> None:
-        assert self._session is not None, "requests follow start()"
         number, balancer, each = str(next(self._numbers)), asked.service.load_balancer, asked.next_sample()
         user = next(self._users[asked.service.name])
         headers = [*asked.headers(each), (USER_HEADER, user), (REQUEST_HEADER, number)]
-        if balancer.protocol in TRANSPORT:
-            headers.append(("Connection", "close"))  # A connection stays with its target: each user has his own.
+        # A connection of TCP stays with its target: each user has his own.
+        client = self._alone if balancer.protocol in TRANSPORT else self._session
+        assert client is not None, "requests follow start()"
         began, status = asyncio.get_running_loop().time(), 0
         body, parts = b"", [("", "")]
         try:
-            async with self._session.request(
+            async with client.request(
                 each.method,
                 f"{balancer.url}{each.path}",
                 headers=headers,

@@ -29,7 +29,7 @@ them."""
 _BOOTSTRAP_ROLES = (
     (
         "`cdk-…-deploy-role-…`",
-        "every stack of its account and region, its deletion and its protection included, by passing the next role to "
+        "every stack of its account, its deletion and its protection included, by passing the next role to "
         "CloudFormation; and objects in those buckets of other accounts whose policies let it",
     ),
     (

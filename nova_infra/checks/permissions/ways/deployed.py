@@ -172,11 +172,12 @@ def _named(template: Template) -> Iterator[tuple[str, str, str]]:
     earlier = template.before - {template.account}
     for logical_id, resource in template.resources.items() if earlier else ():
         properties = resource.get("Properties", {})
-        if resource["Type"].startswith(_JUDGED_BY_WHAT_THEY_ALLOW):
+        named = [account for account in sorted(earlier) if account in template.written[logical_id]]
+        if not named or resource["Type"].startswith(_JUDGED_BY_WHAT_THEY_ALLOW):
             continue
         for key, value in properties.items():
             texts = list(_texts({key: value}))
-            for account in sorted(earlier):
+            for account in named:
                 # Whose it is, in an ARN, a URL or a registry, and not a part of a name that somebody made up.
                 if any(
                     re.search(rf"(?:^|[:/]){account}(?:$|[:/]|\.dkr\.)|(?:^|[:/])cdk-\w+-assets-{account}-", each)
@@ -247,6 +248,6 @@ def _in_its_account(template: Template) -> Template:
 
     What it imports stays unknown: the stack that exports a value may be of this account, but any text may be exported.
     """
-    if template.account is None:
+    if template.account is None or not any("AWS::AccountId" in each for each in template.written.values()):
         return template
     return template.with_resources(filled_in(template.resources, {"AWS::AccountId": template.account}))

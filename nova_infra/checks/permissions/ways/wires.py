@@ -1,6 +1,5 @@
 """What passes messages on: aliases, dead-letter queues, destinations of failures, logs, AWS's notifications."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ def _fetched(template: Template, logical_id: str, resource: Mapping[str, Any]) -
         # By the roles of the machines, whose tags may say which of them are meant.
         machines = [each for kind in _MACHINES for _, each in template.of_type(kind)]
         named += [each for machine in machines for each in leaves(machine)]
-    whole = kind == "AWS::CloudFormation::Stack" or "Fn::Transform" in json.dumps(resource, default=str)
+    whole = kind == "AWS::CloudFormation::Stack" or "Fn::Transform" in template.written[logical_id]
     roles = [{"Ref": logical_id}] if whole else [role for each in named for role in _roles(template, each)]
     if roles:
         beside = (template.resources.get(referenced(each) or "", {}) for each in named)

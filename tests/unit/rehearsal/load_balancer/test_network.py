@@ -9,11 +9,15 @@ import aiohttp
 import pytest
 
 from helpers.balancer import task_on
+from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
+from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
+from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.load_balancer.client import open_client, probe
 from nova_infra.rehearsal.load_balancer.network import NetworkLoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER, RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group
+from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE, Requests
 
 Story = Callable[[NetworkLoadBalancer, TargetGroup, Target], Awaitable[None]]
 CHECK = {"Protocol": "TCP", "TargetGroupAttributes": [{"Key": "deregistration_delay.timeout_seconds", "Value": "1"}]}
@@ -133,3 +137,28 @@ def test_a_group_of_tcp_is_checked_as_aws_does_by_default(
 ) -> None:
     read = read_target_group(given)
     assert (read.by_connection, read.timeout, read.codes) == wanted
+
+
+def test_each_user_has_a_connection_of_his_own_whatever_a_server_says_of_it() -> None:
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+        await reader.read(1)
+        writer.close()
+
+    async def story(balancer: NetworkLoadBalancer, group: TargetGroup, target: Target) -> None:
+        running = SimpleNamespace(task=SimpleNamespace(definition=target.task.definition, port=target.task.port))
+        running.task.running = True
+        service: Any = SimpleNamespace(
+            is_asked=True, name="tiny", load_balancer=balancer, rule=balancer.rules[0], groups=[group], tasks=[running]
+        )
+        totals: dict[str, Requests] = {}
+        load = Load(totals, "Prod", pace=Pace(0.01))
+        await load.start()
+        rolling = DeploymentConfiguration("ROLLING", (TrafficStep(100, 0),), (), True, None, 100, 200)
+        load.include(service, "tiny", rolling)
+        await load.minute()
+        await load.stop()
+        assert (totals["Prod"].served, totals["Prod"].failed) == (REQUESTS_PER_MINUTE, 0)
+
+    play(story, answer_once)

@@ -72,6 +72,23 @@ def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     assert not baseline.sources.exists()
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_a_file_that_changes_nothing_of_an_app_is_no_release_over_another(
+    same: bool, candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
+) -> None:
+    def synthesize(checkout: Path, *_: Any, **__: Any) -> None:
+        template = candidate.assembly.directory / candidate.assembly.stacks()[0].template_path
+        copy = write_assembly(checkout / "cdk.out") / template.relative_to(candidate.assembly.directory)
+        copy.write_text(
+            template.read_text() if same else json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+        )
+
+    monkeypatch.setattr(module, "synthesize_checkout", synthesize)
+    (candidate.sources / "package-lock.json").write_text("{}")
+    with baseline_of(replace(candidate, app="node app.js"), "HEAD") as baseline:
+        assert baseline.is_candidate == same
+
+
 @pytest.mark.parametrize("revision", ["no-such-branch", "", "--help"])
 def test_an_unknown_baseline_is_refused_in_one_line(candidate: Release, revision: str) -> None:
     with pytest.raises(NovaError, match="is not a revision") as error, baseline_of(candidate, revision):

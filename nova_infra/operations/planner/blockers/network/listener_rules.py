@@ -9,7 +9,7 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import is_function, is_known, table, tables
+from nova_infra.operations.changes.certain import is_function, is_known, number, table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
@@ -74,6 +74,50 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
         for field in sorted(has.keys() - had.keys()) if had else ():
             said = f"takes only requests with {field} {listed(has[field], 3)} from now on: others find no rule"
             yield step.note(logical_id, said, hurts=True)
+
+
+def hidden_rules(step: Step) -> Iterator[Consequence]:
+    """Say which rule gets no request any more, because another one comes first and takes all of them.
+
+    The lowest priority is tried first:
+    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html
+    """
+    changed = {action.logical_id for action in step.actions}
+    own = dict(step.after.of_type(_RULE)) if changed else {}
+    before = dict(step.before.of_type(_RULE)) if step.before is not None else {}
+    for name, rule in own.items():
+        for other, first in own.items():
+            if not {name, other} & changed or not _hides(first, rule):
+                continue
+            if not (name in before and other in before and _hides(before[other], before[name])):
+                said = (
+                    f"gets no request any more: {other}, of priority {first['Priority']}, comes before it and takes all"
+                )
+                yield step.note(name, said, hurts=True)
+                break
+
+
+def _hides(first: Mapping[str, Any], rule: Mapping[str, Any]) -> bool:
+    """Whether a rule surely takes every request that another one of its listener waits for, and leads elsewhere."""
+    sooner, later = (number(each.get("Priority")) for each in (first, rule))
+    if sooner is None or later is None or sooner >= later or first.get("ListenerArn") != rule.get("ListenerArn"):
+        return False
+    if not is_known(first.get("Conditions")) or not is_known(rule.get("Conditions")):
+        return False
+    wants, meets = _conditions(first), _conditions(rule)
+    return (
+        wants.keys() <= {"path-pattern", "host-header", "http-request-method"}
+        and set(references(first.get("Actions"))) != set(references(rule.get("Actions")))
+        and all(
+            {"*", "/*"} & set(values) or (field in meets and all(_surely_takes(values, each) for each in meets[field]))
+            for field, values in wants.items()
+        )
+    )
+
+
+def _surely_takes(patterns: Iterable[str], value: str) -> bool:
+    """Whether a pattern is one of some others, or within one that has no other wildcard than ``*``."""
+    return any(value == each or (not {"?", "["} & set(each) and fnmatchcase(value, each)) for each in patterns)
 
 
 def _of_tests(stack: StackTemplate) -> set[str]:

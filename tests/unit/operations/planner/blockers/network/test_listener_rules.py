@@ -111,3 +111,37 @@ def test_rules_that_swap_their_paths_lose_no_request() -> None:
     assert [each.what for each in step.consequences if each.hurts] == []
     said = [each.what for each in step.consequences]
     assert [f"another rule takes {path} from now on" in said for path in ("/x/*", "/y/*")] == [True, True]
+
+
+def leading(to: str, priority: int, **fields: Any) -> dict[str, Any]:
+    of = {"Priority": priority, "Actions": rule(3, to)["Properties"]["Actions"]}
+    return {"Type": f"{ELB}ListenerRule", "Properties": {**taking(**fields)["Properties"], **of}}
+
+
+HOST = leading("Blue", 20, host_header=["api.example"])
+
+
+@pytest.mark.parametrize(
+    ("first", "hidden"),
+    [
+        (leading("Green", 5, path_pattern=["/*"]), True),
+        (leading("Green", 5, host_header=["*.example"]), True),
+        (leading("Green", 25, path_pattern=["/*"]), False),
+        (leading("Blue", 5, path_pattern=["/*"]), False),
+        (leading("Green", 5, path_pattern=["/a/*"]), False),
+        (leading("Green", 5, host_header=["ap?.example"]), False),
+        (leading("Green", 5, host_header=["*.example"], query_string=["x"]), False),
+        (leading("Green", 5, path_pattern=[{"Ref": "Path"}]), False),
+    ],
+)
+def test_a_rule_that_another_one_hides_is_named_once(first: Any, hidden: bool) -> None:
+    def found(*deployed: dict[str, Any], **released: Any) -> list[str]:
+        stacks = [
+            StackTemplate(KEY, {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, **each}}) for each in deployed
+        ]
+        release = StackTemplate(KEY, {"Resources": released, "Parameters": {"Path": {}}})
+        return [each.what for step in plan(stacks, [[release]]).stacks for each in step.consequences if each.hurts]
+
+    said = "gets no request any more: First, of priority 5, comes before it and takes all"
+    assert found({"Host": HOST}, Host=HOST, First=first) == ([said] if hidden else [])
+    assert found({"Host": HOST, "First": first}, Host=HOST, First=first, More=rule(2, "Other")) == []
