@@ -67,7 +67,7 @@ def refuse_other_tools(template: Template) -> bool:
 
 
 def take_only_the_observer_of_production(template: Template) -> bool:
-    """Production's accounts are those whose roles the steps take that come after the first approval of a release."""
+    """Production's roles are those that steps take after the first approval of a release, and what is named like them."""
     [pipeline] = properties(template, "AWS::CodePipeline::Pipeline")
     names = [stage["Name"] for stage in pipeline["Stages"]]
     approval = next(at for at, each in enumerate(names) if each.startswith("Approve") and each != "ApprovePipeline")
@@ -77,10 +77,10 @@ def take_only_the_observer_of_production(template: Template) -> bool:
         for stage, _, project in steps(template)
         for _, on in allowing(held[role_of(project)], "sts:AssumeRole", "*")
     ]
-    production = {on.split(":")[4] for after, on in taken if after}
-    early = [on for after, on in taken if not after]
+    production = {on.rpartition("-")[0] for after, on in taken if after}
+    early = [on.rpartition("-") for after, on in taken if not after]
     return bool(production) and not any(
-        on == "*" or (on.split(":")[4] in production and not on.endswith("-observer")) for on in early
+        role == "*" or (environment in production and role != "observer") for environment, _, role in early
     )
 
 

@@ -86,7 +86,9 @@ def _region(value: str) -> str:
 
 
 def _written_out(value: str) -> str:
-    if len(value.split()) < 3:
+    # Scripts without capital letters, such as Japanese, may have no spaces between words.
+    spaced = all(letter.upper() != letter.lower() for letter in value if letter.isalpha())
+    if spaced and len(value.split()) < 3:
         raise refusal("is not a sentence", "say why, in words that a reviewer can judge")
     return value
 

@@ -283,7 +283,7 @@ class ProcessTask(Task):
         while True:
             taken = _listens(self.port)
             if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
-                self._listening_since = time.monotonic()
+                self._listening_since, self._seen_listening = time.monotonic(), True
                 self._started_in = self._meter.seconds_with_a_processor()
                 self._limit_memory(self._meter.memory())  # the kernel would not wait for the next look
                 if self.stopped_because:

@@ -52,7 +52,8 @@ class Task(ABC):
     Attributes:
         starts: Limits how many tasks start side by side: they slow each other down, and nobody waits for less.
         patience: Seconds after which ECS gives up a task that is not healthy. They pass in real time until it listens
-            on its port, as programs start in real time, and then as fast as all health checks.
+            on its port, as programs start in real time, and then as fast as all health checks. Where nothing shows
+            that it listens (a worker, a container beside another), they pass in real time until it is healthy.
         port: The port of this machine that stands for the container's port.
         address: What it takes for its own address.
         hurried: Whether another task of its revision has listened elsewhere to the end.
@@ -74,6 +75,7 @@ class Task(ABC):
     killed_at_stop: bool = field(default=False, kw_only=True)
     ended_at: float = field(default=0.0, kw_only=True)
     _listening_since: float = field(default=0.0, kw_only=True)
+    _seen_listening: bool = field(default=False, kw_only=True)
     _started_in: float = field(default=0.0, kw_only=True)
     _peak: float = field(default=0.0, kw_only=True)
 
@@ -212,8 +214,10 @@ class Task(ABC):
         self._peak = max(self._peak, held)
 
     def patience_left(self) -> float:
-        """Seconds of this machine until ECS gives the task up, once it listens on its port."""
+        """Seconds of this machine until ECS gives the task up, once it listens on its port or has none to show."""
         listening = time.monotonic() - self._listening_since
+        if not self._seen_listening:
+            return with_others(self.patience) - listening
         return (self.patience - self._started_in) / self.pace.checks - listening
 
     async def wait_for_health(self) -> None:

@@ -291,6 +291,13 @@ def test_a_reason_that_says_nothing_is_refused(raw: Raw, reason: str) -> None:
     assert line.endswith("is not a sentence: say why, in words that a reviewer can judge")
 
 
+@pytest.mark.parametrize("reason", ["It writes all.", "すべての設定を書き込むため。", "PHPの設定のためです。"])
+def test_a_reason_in_words_is_accepted_also_where_no_spaces_stand_between_them(raw: Raw, reason: str) -> None:
+    permission = {"actions": ["s3:*"], "resources": ["arn:aws:s3:::a/*"], "reason": reason}
+    changed(raw, "services.0.permissions", [permission])
+    parse_config(raw)
+
+
 def test_what_only_says_where_a_secret_is_is_accepted(raw: Raw) -> None:
     variables = {
         "DSN": "host=db password={password}",

@@ -55,7 +55,6 @@ JAVA = [
         ([f"ERROR:    {CHAINED[0]}", *CHAINED[1:3], "ERROR:    startup failed. Exiting."], "KeyError: 'a'"),
         (["reads", "FATAL:  password authentication failed", "bye"], "FATAL:  password authentication failed"),
         (["Traceback (most recent call last):", '  File "cut off"'], '  File "cut off"'.strip()),
-        ([f"ERROR:    {CHAINED[0]}", *CHAINED[1:3], "ERROR:    startup failed"], "KeyError: 'a'"),
         (["one", "two"], "two"),
     ],
 )

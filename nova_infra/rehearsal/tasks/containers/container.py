@@ -213,7 +213,7 @@ class ContainerTask(Task):
             if found is None:  # This machine does not show it: the health checks decide, unless it ends at once.
                 return await self._stay(_UNSEEN_SECONDS)
             if self.definition.port in found.reachable:
-                self._listening_since = time.monotonic()
+                self._listening_since, self._seen_listening = time.monotonic(), True
                 return None
             elsewhere_since = min(elsewhere_since, time.monotonic()) if found.anywhere else float("inf")
             if time.monotonic() - elsewhere_since > self.elsewhere_seconds:

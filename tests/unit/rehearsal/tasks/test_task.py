@@ -159,6 +159,18 @@ def test_a_health_check_may_fail_while_the_container_has_time_to_start(
     assert start(replace(definition(), health_check=check), sources, patience=600)[1] == ""
 
 
+def test_a_task_without_a_port_becomes_healthy_in_real_time(definition: Define, sources: Path, tmp_path: Path) -> None:
+    """A worker's check may need what the worker writes once it has started, and nothing else shows that it has."""
+    ready = tmp_path / "alive"
+    worker = f"import time; time.sleep(1); open({str(ready)!r}, 'w').close(); time.sleep(60)"
+    check = HealthCheck(("CMD", "test", "-e", str(ready)), interval=0.1, timeout=5, retries=1)
+    command = (sys.executable, "-S", "-c", worker)
+    without_port = replace(definition(), port=0, entry_point=(), command=command, health_check=check)
+    assert start(without_port, sources, patience=10)[1] == ""
+    never = replace(without_port, health_check=replace(check, command=("CMD", "false")))
+    assert start(never, sources, patience=0.1)[1].startswith("its container health check failed")
+
+
 def test_a_port_that_another_program_has_taken_is_left_to_it(
     definition: Define, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
