@@ -156,9 +156,9 @@ def kept_names(step: Step) -> Iterator[Consequence]:
 
 
 def _still_named(step: Step, name: Any) -> bool:
-    """Whether a stack names by its text what it no longer holds, as one does of a queue with existing = true."""
+    """Whether a stack has the ARN or URL of what it no longer holds, as one has of a queue with existing = true."""
     stated = json.dumps([each.get("Properties") for each in step.after.resources.values()])
-    return isinstance(name, str) and re.search(rf"[:/]{re.escape(name)}(?![\w-])", stated) is not None
+    return isinstance(name, str) and re.search(rf"(:|[0-9]{{12}}/){re.escape(name)}(?![\w/-])", stated) is not None
 
 
 def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:

@@ -51,7 +51,12 @@ def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: st
             "arn:aws:sqs:eu-north-1:210987654321:letters",
             "is kept outside of any stack, and this release still names it",
         ),
+        (
+            "https://sqs.eu-north-1.amazonaws.com/210987654321/letters",
+            "is kept outside of any stack, and this release still names it",
+        ),
         ("arn:aws:sqs:eu-north-1:210987654321:letters-dead", f"{UNREAD}: move that elsewhere"),
+        ("/ecs/letters", f"{UNREAD}: move that elsewhere"),
     ],
 )
 def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str, told: str) -> None:

@@ -162,11 +162,13 @@ def subscribed(*whom: str, protocol: str = "email", **more: Any) -> StackTemplat
     return StackTemplate(KEY, {"Resources": topic | each | more})
 
 
+TEAMS = made("Chatbot::MicrosoftTeamsChannelConfiguration", TeamId="ops", SnsTopicArns=[{"Ref": "Alerts"}])
+WITHIN = made("SNS::Topic", TopicName="alerts", Subscription=[{"Protocol": "email", "Endpoint": "ann@x.com"}])
 SLACK = made("Chatbot::SlackChannelConfiguration", ConfigurationName="ops", SnsTopicArns=[{"Ref": "Alerts"}])
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
+    ("after", "said"),
     [
         (subscribed("eve"), ["reaches nobody until eve@x.com confirms: have that done at once"]),
         (subscribed("eve", protocol="email-json"), ["reaches nobody until eve@x.com confirms: have that done at once"]),
@@ -174,11 +176,21 @@ SLACK = made("Chatbot::SlackChannelConfiguration", ConfigurationName="ops", SnsT
         (subscribed("ann", "eve"), []),
         (subscribed("eve", protocol="sqs"), []),
         (subscribed(Slack=SLACK), []),
+        (subscribed(Teams=TEAMS), []),
+        (subscribed(Alerts=WITHIN), []),
     ],
 )
 def test_a_topic_whose_subscribers_are_all_new_reaches_nobody_until_one_confirms(
-    after: StackTemplate, told: list[str]
+    after: StackTemplate, said: list[str]
 ) -> None:
     [stack] = plan([subscribed("ann")], [[after]]).stacks
     found = [each for each in stack.consequences if "nobody" in each.what]
-    assert [(each.where, each.what, each.hurts) for each in found] == [("Alerts", what, True) for what in told]
+    assert [(each.where, each.what, each.hurts) for each in found] == [("Alerts", what, True) for what in said]
+
+
+@pytest.mark.parametrize(("topic", "nobody"), [({"Fn::ImportValue": "alerts"}, False), ({"Ref": "Own"}, True)])
+def test_a_subscription_in_another_stack_may_be_of_the_topic(topic: Any, nobody: bool) -> None:
+    given = {"Own": TOPIC, "To": made("SNS::Subscription", TopicArn=topic, Protocol="email", Endpoint="ann@x.com")}
+    other = StackTemplate(StackKey("210987654321", "eu-north-1", "people"), {"Resources": given})
+    [stack, _] = plan([subscribed("ann")], [[subscribed(), other]]).stacks
+    assert any("nobody" in each.what for each in stack.consequences) == nobody
