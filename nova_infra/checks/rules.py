@@ -48,16 +48,15 @@ def findings(
     """
     found: dict[tuple[Rule, Finding], None] = {}
     template = _with_accounts(template)
-    macros, read = _macros(template), None
+    macros, read, judged = _macros(template), None, Template({})
     for outcome in outcomes(template):
         unread = tuple(Finding(each, "Condition", _UNTRIED) for each in outcome.untried)
         read = outcome.resources
-        loaded = Template(read, account, beyond, before, macros, unread)
-        found |= {(rule, each): None for rule in RULES if rule.id not in _PERMISSIONS for each in rule.check(loaded)}
+        judged = Template(read, account, beyond, before, macros, unread)
+        found |= {(rule, each): None for rule in RULES if rule.id not in _PERMISSIONS for each in rule.check(judged)}
     for resources in branches_of(template, _RUN_BY_ROLES):
         # Reading takes long, and without conditions all has been read.
-        if resources != read:
-            loaded = Template(resources, account, beyond, before, macros)
+        loaded = judged if resources == read else Template(resources, account, beyond, before, macros)
         found |= {(rule, each): None for rule in RULES if rule.id in _PERMISSIONS for each in rule.check(loaded)}
     return list(found)
 

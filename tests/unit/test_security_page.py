@@ -67,7 +67,7 @@ def refuse_other_tools(template: Template) -> bool:
 
 
 def take_only_the_observer_of_production(template: Template) -> bool:
-    """Production's roles are those that steps take after the first approval of a release, and what is named like them."""
+    """Production's roles are those that steps take after the first approval, and what is named like them."""
     [pipeline] = properties(template, "AWS::CodePipeline::Pipeline")
     names = [stage["Name"] for stage in pipeline["Stages"]]
     approval = next(at for at, each in enumerate(names) if each.startswith("Approve") and each != "ApprovePipeline")

@@ -35,6 +35,7 @@ _OF_CALLERS = ("aws:principalaccount", "aws:principalarn")
 # Their policies limit what passes through them, and grant nothing.
 _GRANT_NOTHING = ("AWS::EC2::VPCEndpoint",)
 _ACCOUNT = re.compile(r"\d{12}|arn:[^:]*:iam::\d{12}:root")
+_OF_ACCOUNT = re.compile(r"(?:arn:[^:]*:(?:iam|sts)::)?(\d{12})(?::.*)?")
 _STAR = r"\ue000"
 """What is written as a star, as JSON, while the stars of a pattern are what nobody knows."""
 _NO_VALUE = {"Ref": "AWS::NoValue"}
@@ -153,7 +154,7 @@ class Attached:
 
     def _is_elsewhere(self, pattern: str) -> bool:
         """Whether a condition's value names another account than the template's, if that is known."""
-        named = re.fullmatch(r"(?:arn:[^:]*:(?:iam|sts)::)?(\d{12})(?::.*)?", pattern)
+        named = _OF_ACCOUNT.fullmatch(pattern)
         own = self._template.account
         return named is not None and own is not None and named[1] not in (own, OWN_ACCOUNT)
 
@@ -294,11 +295,6 @@ def pattern_in(template: Template, value: object) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in known else "*", pattern_of(value))
 
 
-def statements_of(template: Template, role: str) -> list[Statement]:
-    """All statements that hold for one role of a template."""
-    return Attached(template).statements(role)
-
-
 def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
     """How policies may name a role: by its reference, by its ARN."""
     name, path = properties.get("RoleName"), properties.get("Path", "/")
@@ -307,11 +303,17 @@ def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, 
 
 
 def arn_of(template: Template, role: str) -> str:
-    """Pattern of a role's or a user's ARN: CloudFormation makes up the names that a template leaves out."""
-    named = template.resources.get(role, {}).get("Properties", {})
-    kind, name = ("user", named["UserName"]) if "UserName" in named else ("role", named.get("RoleName", _MADE_UP))
-    path, name = (pattern_in(template, each) for each in (named.get("Path", "/"), name))
-    return f"arn:aws:iam::{template.account or '*'}:{kind}{path}{name}"
+    """Pattern of the ARN by which somebody acts: CloudFormation makes up the names that a template leaves out.
+
+    A principal that is not in the template is anybody of its account; a stack in the stack has roles of any name.
+    """
+    found, elsewhere = template.resources.get(role, {}), _OF_ACCOUNT.fullmatch(role)
+    account = elsewhere[1] if elsewhere else template.account or "*"
+    kind, named = found.get("Type", "").removeprefix("AWS::IAM::"), found.get("Properties", {})
+    if kind not in ("Role", "User"):
+        return f"arn:aws:*::{account}:*"
+    path, name = (pattern_in(template, named.get(*each)) for each in (("Path", "/"), (f"{kind}Name", _MADE_UP)))
+    return f"arn:aws:iam::{account}:{kind.lower()}{path}{name}"
 
 
 def conditions_of(statement: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

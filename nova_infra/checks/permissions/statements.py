@@ -19,6 +19,7 @@ OF_SERVICES = ("aws:sourcearn", "aws:sourceaccount")
 """Keys of conditions that requests have only where a service acts for a resource."""
 OWN_ACCOUNT = "000000000000"
 """Stands for the account of a condition's own template."""
+_REFERENCE = re.compile(r"\$\{[^}]*\}")
 _WILDCARD = re.compile(r"[*?]")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _PARTITION = re.compile(r"arn:aws-[a-z-]+:")
@@ -61,22 +62,24 @@ class Statement:
         )
 
     def may_hold_for(self, own: str) -> bool:
-        """Whether a role can meet its conditions; those on the resource or the request count as met.
+        """Whether somebody can meet its conditions; those on the resource or the request count as met.
+
+        What refers to something of the template may be anything: a name, an ARN, an account.
 
         AWS sets the keys of a resource for which a service acts only where a service calls, which a resource's policy
         may let it do: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 
         Args:
-            own: Pattern of the role's ARN.
+            own: Pattern of the ARN by which he acts.
         """
-        account = own.split(":")[4]
+        own, account = _REFERENCE.sub("*", own), own.split(":")[4]
         of_caller = {"aws:principalarn": own, "aws:principalaccount": account}
         for operator, key, values in self.conditions if self.allows else ():
             if not COMPARES.fullmatch(operator) or not values:
                 continue
             if key in OF_SERVICES and not self.by_resource:
                 return False
-            wanted = [each.replace(OWN_ACCOUNT, account).lower() for each in values]
+            wanted = [_REFERENCE.sub("*", each.replace(OWN_ACCOUNT, account)).lower() for each in values]
             if key in of_caller and not any(overlap(each, of_caller[key].lower()) for each in wanted):
                 return False
         return True

@@ -49,7 +49,12 @@ from nova_infra.operations.planner.blockers.network.ways import closed_stores
 from nova_infra.operations.planner.blockers.resources.conditions import broken_conditions
 from nova_infra.operations.planner.blockers.resources.ecs_services import refused_services
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits, unknown_words
-from nova_infra.operations.planner.blockers.resources.losses import lost_data, protected_leftovers, shortened
+from nova_infra.operations.planner.blockers.resources.losses import (
+    alarms_in_use,
+    lost_data,
+    protected_leftovers,
+    shortened,
+)
 from nova_infra.operations.planner.blockers.resources.permissions import missing_permissions, withdrawn_permissions
 from nova_infra.operations.planner.blockers.resources.quotas import (
     account_quotas,
@@ -58,11 +63,11 @@ from nova_infra.operations.planner.blockers.resources.quotas import (
     template_limits,
 )
 from nova_infra.operations.planner.blockers.resources.rows import refused_rows
-from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys
+from nova_infra.operations.planner.blockers.resources.secrets import missing_secret_keys, unseen_secret_keys
 from nova_infra.operations.planner.blockers.resources.tasks import impossible_sizes, refused_task_definitions
 from nova_infra.operations.planner.blockers.services import monitoring, stores
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
-from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries
+from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries, unconfirmed
 from nova_infra.operations.planner.blockers.services.edges import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
@@ -114,6 +119,9 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     lost_data,
     shortened,
     protected_leftovers,
+    alarms_in_use,
+    unseen_secret_keys,
+    unconfirmed,
     restarted_databases,
     lost_deliveries,
     reset_weights,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from helpers.exhaustive import one_of_each
+from helpers.small_pipeline import allow, arn, grant, put, small_pipeline
 from nova_infra.checks.conditions import outcomes
 from nova_infra.checks.rules import findings
 
@@ -144,3 +145,13 @@ def test_alarms_that_a_deployment_watches_are_no_parameter() -> None:
     assert {"NOVA-R03", "NOVA-R04"} <= rules({"Service": service}, Names=LIST)
     watching["Alarms"]["AlarmNames"] = ["dead"]  # the alarm of one
     assert "NOVA-R22" in rules({"Service": service, "Alarm": alarm(ActionsEnabled={"Ref": "Enabled"})})
+
+
+@pytest.mark.parametrize("places", [(0, 1), (1, 0)])
+def test_each_branch_of_a_role_is_judged_in_whatever_order(places: tuple[int, int]) -> None:
+    template = small_pipeline()
+    put(template, "BadRole", "AWS::IAM::Role")
+    grant(template, allow("sts:AssumeRole", "arn:aws:iam::333333333333:role/deployer"), role="BadRole")
+    roles = [arn("BuildRole"), arn("BadRole")]
+    template["Resources"]["Test"]["Properties"]["ServiceRole"] = {"Fn::If": ["C", *(roles[at] for at in places)]}
+    assert "NOVA-P06" in {rule.id for rule, _ in findings(template)}

@@ -7,6 +7,7 @@ from helpers.small_pipeline import allow, arn, grant, put, small_pipeline, with_
 from nova_infra.checks.permissions.attached import READS_BY_NAME, Attached, managed_policies
 from nova_infra.checks.permissions.boundary import production_out_of_reach
 from nova_infra.checks.permissions.protected import OF_ITSELF, READING
+from nova_infra.checks.permissions.reach import Graph
 from nova_infra.checks.permissions.statements import contains
 from nova_infra.checks.rule import Template as Loaded
 from nova_infra.checks.rule import as_list
@@ -154,3 +155,69 @@ def test_what_a_condition_reserves_for_another_role_is_no_steps(caller: object, 
     )
     for template in (own, trusted, assuming):
         assert any(production_out_of_reach(Loaded(template["Resources"], "444444444444"))) is is_way
+
+
+EARLIER = "222222222222"
+
+
+@pytest.mark.parametrize("principal", [EARLIER, f"arn:aws:iam::{EARLIER}:root", f"arn:aws:iam::{EARLIER}:role/ci"])
+@pytest.mark.parametrize(
+    ("condition", "is_way"),
+    [
+        ({"aws:PrincipalAccount": EARLIER}, True),
+        ({"aws:PrincipalArn": f"arn:aws:iam::{EARLIER}:role/ci"}, True),
+        ({"aws:PrincipalArn": {"Ref": "Ci"}}, True),
+        ({"aws:PrincipalAccount": "444444444444"}, False),
+        ({"aws:PrincipalArn": "arn:aws:iam::555555555555:role/ci"}, False),
+    ],
+    ids=str,
+)
+def test_whoever_is_of_an_earlier_account_meets_what_asks_for_it(
+    principal: str, condition: dict[str, object], is_way: bool
+) -> None:
+    template = small_pipeline()
+    trust = allow("sts:AssumeRole", Principal={"AWS": principal}, Condition={"StringLike": condition})
+    template["Resources"]["PipelineRole"]["Properties"]["AssumeRolePolicyDocument"] = trust
+    assert any(production_out_of_reach(Loaded(template["Resources"], "444444444444"))) is is_way
+
+
+NAMED_BY_ANOTHER = {"RoleName": {"Fn::Sub": "${Queue.QueueName}-role"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "caller", "is_met"),
+    [
+        ("AWS::IAM::User", {}, "arn:aws:iam::444444444444:user/*", True),
+        ("AWS::IAM::User", {}, "arn:aws:iam::444444444444:role/*", False),
+        ("AWS::IAM::User", {"UserName": "ci"}, "arn:aws:iam::444444444444:user/ci", True),
+        ("AWS::IAM::Role", {}, "arn:aws:iam::444444444444:user/*", False),
+        ("AWS::IAM::Role", {}, arn("Held"), True),
+        ("AWS::IAM::Role", {}, {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/${Held}"}, True),
+        ("AWS::IAM::Role", {"RoleName": "own"}, {"Ref": "SomeParameter"}, True),
+        ("AWS::IAM::Role", {"RoleName": "own"}, {"Fn::Sub": "arn:aws:iam::${SomeAccount}:role/own"}, True),
+        ("AWS::IAM::Role", {"RoleName": "own"}, {"Fn::Sub": "arn:aws:iam::${SomeAccount}:role/other"}, False),
+        ("AWS::IAM::Role", NAMED_BY_ANOTHER, "arn:aws:iam::444444444444:role/orders-role", True),
+        ("AWS::IAM::Role", NAMED_BY_ANOTHER, "arn:aws:iam::444444444444:role/orders-user", False),
+    ],
+    ids=str,
+)
+def test_somebody_is_known_by_what_he_is_and_a_reference_may_be_anything(
+    kind: str, properties: dict[str, object], caller: object, is_met: bool
+) -> None:
+    template = small_pipeline()
+    put(template, "Queue", "AWS::SQS::Queue")
+    put(template, "Held", kind, **properties)
+    grant(template, allow("s3:*", Condition={"ArnLike": {"aws:PrincipalArn": caller}}), role="Held")
+    assert bool(Attached(Loaded(template["Resources"], "444444444444")).statements("Held")) is is_met
+
+
+def test_what_is_no_role_acts_by_one_of_any_name() -> None:
+    """A stack within the stack has roles that this template does not show."""
+    template = small_pipeline()
+    put(template, "Nested", "AWS::CloudFormation::Stack")
+    template["Resources"]["PipelineRole"]["Properties"]["AssumeRolePolicyDocument"] = allow(
+        "sts:AssumeRole",
+        Principal={"AWS": "444444444444"},
+        Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444444444444:role/ci"}},
+    )
+    assert "PipelineRole" in Graph(Loaded(template["Resources"], "444444444444")).ways("Nested")

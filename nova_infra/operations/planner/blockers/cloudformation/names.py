@@ -1,5 +1,7 @@
 """Refuses names, listener ports and rule priorities that another resource holds at that moment."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -142,12 +144,21 @@ def kept_names(step: Step) -> Iterator[Consequence]:
         renamed = after is not None and step.world.identity_of(step.after, after) != name  # or it is refused
         replaced = renamed and action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
         if action.action is Action.KEEP or replaced:
+            if action.action is Action.KEEP and _still_named(step, before["Properties"][known.properties[0]]):
+                yield step.note(action.logical_id, "is kept outside of any stack, and this release still names it")
+                continue
             left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
             yield step.note(
                 action.logical_id,
                 f"is kept with {left}, and its name stays taken: move that elsewhere, and delete it before you add "
                 "anything with that name again",
             )
+
+
+def _still_named(step: Step, name: Any) -> bool:
+    """Whether a stack has the ARN or URL of what it no longer holds, as one has of a queue with existing = true."""
+    stated = json.dumps([each.get("Properties") for each in step.after.resources.values()])
+    return isinstance(name, str) and re.search(rf"(:|[0-9]{{12}}/){re.escape(name)}(?![\w/-])", stated) is not None
 
 
 def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attri
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -54,6 +55,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resou
 
 
 _BALANCER = "AWS::ElasticLoadBalancingV2::LoadBalancer"
+_COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
 _UNPROTECT = (
     "turn the protection off, so that CloudFormation deletes it and its name is free: aws elbv2 "
     "modify-load-balancer-attributes --attributes Key=deletion_protection.enabled,Value=false --load-balancer-arn <ARN>"
@@ -98,6 +100,28 @@ def protected_leftovers(step: Step) -> Iterator[Consequence]:
             f"paid for: {remedy}",
             loses=holds,
         )
+
+
+def alarms_in_use(step: Step) -> Iterator[Consequence]:
+    """Warn about alarms that CloudWatch does not delete, because a composite alarm of another stack names them.
+
+    "Cannot delete … as there are composite alarm(s) depending on them": cloud-custodian/cloud-custodian#7763.
+    """
+    users = [each for each in step.world.holding((_COMPOSITE,)) if each.key[:2] == step.after.key[:2]]
+    for action in step.actions if users else ():
+        before = step.before.resources.get(action.logical_id) if step.before is not None else None
+        if (
+            before is None
+            or action.type not in ("AWS::CloudWatch::Alarm", _COMPOSITE)
+            or not _goes(action.action, before)
+        ):
+            continue
+        name = table(before.get("Properties")).get("AlarmName", "?")
+        for stack in (each for each in users if each.key != step.after.key):
+            rules = [shown(each.get("AlarmRule")) for _, each in stack.of_type(_COMPOSITE)]
+            if any(re.search(rf"[(\":]{re.escape(shown(name))}[\")]", rule) for rule in rules):
+                said = f"is deleted while {stack.key.name} still names it, so it stays outside of any stack"
+                yield step.note(action.logical_id, f"{said}: delete it by hand when this is delivered")
 
 
 def _goes(action: Action, resource: Mapping[str, Any]) -> bool:

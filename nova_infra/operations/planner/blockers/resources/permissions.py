@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nova_infra.checks.permissions.attached import branches, pattern_in, statements_of
+from nova_infra.checks.permissions.attached import Attached, branches, pattern_in
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.certain import is_function, table, tables, values_at
@@ -136,7 +136,7 @@ def _of_running_tasks(template: Template, place: StackPlace) -> Iterator[Need]:
     for _, properties in template.of_type(_TASK):
         yield from _of_a_task(template, place, properties)
         role = _role(template, properties.get("TaskRoleArn"))
-        for each in statements_of(template, role) if role is not None else ():
+        for each in Attached(template).statements(role) if role is not None else ():
             for action in each.actions if each.allows and not each.not_actions and not each.not_resources else ():
                 for name in each.resources:
                     yield Need(role or "", action, (name,), "its code is refused if it still asks for that", whole=True)
@@ -167,7 +167,7 @@ def _all_statements(template: Template, role: str) -> list[Statement]:
     if arns:  # what is known of them is added here
         own = {**template.resources[role], "Properties": {**properties, "ManagedPolicyArns": shown}}
         template = template.with_resources({**template.resources, role: own})
-    found = statements_of(template, role)
+    found = Attached(template).statements(role)
     allowed = tuple(action for each in known for action in each or ())
     return [*found, Statement(role, True, allowed, False, ("*",), False, conditional=False)] if allowed else found
 

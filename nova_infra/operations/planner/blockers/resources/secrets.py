@@ -1,4 +1,4 @@
-"""Refuses keys that a secret's JSON will lack when a task reads it.
+"""Refuses keys that a secret's JSON will lack when a task reads it, and names those that only its value shows.
 
 A task whose definition names a key that the secret's JSON has not does not start ("ResourceInitializationError …
 retrieved secret from Secrets Manager did not contain json key"):
@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.documents.text import listed
 from nova_infra.operations.changes.certain import is_function, tables
 from nova_infra.operations.changes.template_values import references, shown
-from nova_infra.operations.planner.model import Refusal, StackTemplate
+from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
+from nova_infra.operations.release.secrets import origins
 
 _SECRET = "AWS::SecretsManager::Secret"  # noqa: S105 - a resource type, not a password
 _ATTACHMENT = "AWS::SecretsManager::SecretTargetAttachment"
@@ -53,6 +55,20 @@ def missing_secret_keys(step: Step) -> Iterator[Refusal]:
                         f"correct the key, or add it to {what}",
                         "this would fail",
                     )
+
+
+def unseen_secret_keys(step: Step) -> Iterator[Consequence]:
+    """Name the keys that running tasks do not read yet of a secret that no stack of the release makes."""
+    if step.before is None or not any(each.type == "AWS::ECS::TaskDefinition" for each in step.actions):
+        return
+    home = (step.after.key.region, step.after.key.account)
+    had = origins(dict(step.before.template), home)
+    for origin, variables in origins(dict(step.after.template), home).items():
+        name = origin.secret.rpartition(":")[2]
+        made = any(p.get("Name") == name for each in step.release.values() for _, p in each.of_type(_SECRET))
+        if origin.field and origin not in had and not made:
+            said = f"{listed(variables)} will be the key {origin.field} of {name}: only its value shows whether it is "
+            yield step.note("", f"{said}there, and without it no task starts")
 
 
 def _named(step: Step, value: str) -> tuple[StackTemplate, str, str]:

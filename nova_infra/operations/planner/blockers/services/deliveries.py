@@ -15,12 +15,15 @@ from typing import Any, NamedTuple
 from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.permissions.statements import contains
 from nova_infra.checks.rule import Template, as_list, referenced
+from nova_infra.documents.text import listed
 from nova_infra.operations.changes.certain import is_function, number, table, tables, values_at
+from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.services.messages import keeps_order
-from nova_infra.operations.planner.model import Consequence, Refusal
+from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 _FUNCTION, _QUEUE, _TOPIC = "AWS::Lambda::Function", "AWS::SQS::Queue", "AWS::SNS::Topic"
+_CHANNELS = ("AWS::Chatbot::SlackChannelConfiguration", "AWS::Chatbot::MicrosoftTeamsChannelConfiguration")
 # Type of a receiver to the types of its policies, with what of them names it, and to what a sender has to be allowed.
 _POLICIES = {
     _QUEUE: ({"AWS::SQS::QueuePolicy": "Queues", "AWS::SQS::QueueInlinePolicy": "Queue"}, "sqs:sendmessage"),
@@ -93,6 +96,40 @@ def lost_deliveries(step: Step) -> Iterator[Consequence]:
         if not _lets_in(step, each):
             said = f"leads to {each.receiver}, which does not let {each.service} in: what it sends is lost"
             yield step.note(f"{each.sender}.{each.where}", said, hurts=True)
+
+
+def unconfirmed(step: Step) -> Iterator[Consequence]:
+    """Warn about topics that reach nobody until a new subscriber confirms, which CloudFormation does not wait for.
+
+    https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.confirm.html and sns-email-notifications.html there.
+    """
+    kind = "AWS::SNS::Subscription"
+    if any(_subscribes_elsewhere(each) for each in step.release.values() if each.key != step.after.key):
+        return  # It may be one of this stack's topics.
+    old = dict(step.before.of_type(kind) if step.before is not None else ())
+    stay = {each.logical_id for each in step.actions if each.action in (Action.REPLACE, Action.MAY_REPLACE)}
+    stay = old.keys() & dict(step.after.of_type(kind)).keys() - stay
+    for topic in sorted({name for each in old.values() for name in references(each.get("TopicArn"))}):
+        new = [each for name, each in step.after.of_type(kind) if name not in stay and _of_topic(each, topic)]
+        others = [each for channel in _CHANNELS for _, each in step.after.of_type(channel)]
+        reached = any(_of_topic(old[name], topic) for name in stay) or any(topic in references(e) for e in others)
+        waits = [each for each in new if str(each.get("Protocol")).partition("-")[0] in ("email", "http", "https")]
+        own = table(step.after.resources.get(topic, {}).get("Properties")).get("Subscription")
+        if topic not in step.after.resources or reached or own or len(waits) < len(new):
+            continue
+        whom = listed([shown(each.get("Endpoint")) for each in waits], 3)
+        said = f"reaches nobody until {whom} confirms: have that done at once" if waits else "reaches nobody any more"
+        yield step.note(topic, said, hurts=True)
+
+
+def _subscribes_elsewhere(stack: StackTemplate) -> bool:
+    """Whether a stack has a subscription of a topic that is not its own."""
+    found = (references(each.get("TopicArn")) for _, each in stack.of_type("AWS::SNS::Subscription"))
+    return any(not any(name in stack.resources for name in names) for names in found)
+
+
+def _of_topic(subscription: Mapping[str, Any], topic: str) -> bool:
+    return topic in references(subscription.get("TopicArn"))
 
 
 def _of_buckets(step: Step) -> Iterator[_Delivery]:

@@ -44,6 +44,33 @@ def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: st
     assert told is None or f"mailer.It: {told}" in consequences[0]
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        (
+            "arn:aws:sqs:eu-north-1:210987654321:letters",
+            "is kept outside of any stack, and this release still names it",
+        ),
+        (
+            "https://sqs.eu-north-1.amazonaws.com/210987654321/letters",
+            "is kept outside of any stack, and this release still names it",
+        ),
+        ("arn:aws:sqs:eu-north-1:210987654321:letters-dead", f"{UNREAD}: move that elsewhere"),
+        ("/ecs/letters", f"{UNREAD}: move that elsewhere"),
+    ],
+)
+def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str, told: str) -> None:
+    reader = resource(
+        "AWS::IAM::Policy", "Delete", PolicyName="reads", PolicyDocument={"Statement": {"Resource": named}}
+    )
+    stacks = [
+        StackTemplate(KEY, {"Resources": {"Reader": reader, "Other": resource("AWS::SNS::Topic", "Delete")} | more})
+        for more in ({"It": resource(**LETTERS)}, {})
+    ]
+    [line] = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences if each.where == "It"]
+    assert line.startswith(f"mailer.It: {told}")
+
+
 def test_nothing_is_kept_by_a_replacement_that_is_refused() -> None:
     keys = [[{"AttributeName": name, "KeyType": "HASH"}] for name in ("id", "day")]
     tables = [resource("AWS::DynamoDB::Table", "Retain", TableName="orders", KeySchema=key) for key in keys]

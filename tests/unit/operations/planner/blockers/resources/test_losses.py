@@ -308,3 +308,21 @@ def shortened_of(kind: str, before: dict[str, Any], after: dict[str, Any]) -> li
     stacks = [StackTemplate(KEY, {"Resources": {"It": {"Type": kind, "Properties": each}}}) for each in (before, after)]
     [planned] = plan(stacks[:1], [stacks[1:]]).stacks
     return [str(each).partition(f"{KEY.name}.")[2] for each in planned.consequences if each.loses]
+
+
+@pytest.mark.parametrize(
+    ("rule", "stays"),
+    [
+        ('ALARM("letters-errors") OR ALARM("other")', True),
+        ("ALARM(letters-errors)", True),
+        ("ALARM(arn:aws:cloudwatch:eu-north-1:210987654321:alarm:letters-errors)", True),
+        ('ALARM("letters-errors-of-old")', False),
+    ],
+)
+def test_an_alarm_that_another_stack_s_alarm_names_is_not_deleted(rule: str, stays: bool) -> None:
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"AlarmName": "letters-errors"}}
+    composite = {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmName": "all", "AlarmRule": rule}}
+    overview = StackTemplate(StackKey(*KEY[:2], "overview"), {"Resources": {"All": composite}})
+    stacks = [StackTemplate(KEY, {"Resources": {"Other": OTHER} | more}) for more in ({"It": alarm}, {})]
+    [planned] = plan([*stacks[:1], overview], [stacks[1:], [overview]]).stacks
+    assert ["while overview still names it" in each.what for each in planned.consequences] == [True] * stays

@@ -79,3 +79,15 @@ def test_the_secret_may_be_made_by_a_neighbour_of_the_same_release() -> None:
 def test_what_only_aws_knows_is_left_to_it(before: list[StackTemplate], release: list[StackTemplate]) -> None:
     assert said(before, *release) == []
     assert "shop/login" in json.dumps([each.template for each in release])
+
+
+def test_a_key_that_nothing_read_before_is_named_unless_the_release_makes_its_secret() -> None:
+    def named(*keys: str, release: tuple[StackTemplate, ...] = ()) -> list[str]:
+        [before, after] = (stack("web", value=key_of_login(key)) for key in keys)
+        found = plan([before], [[after, *release]]).stacks
+        return [str(each) for planned in found for each in planned.consequences if "only its value" in each.what]
+
+    [line] = named("password", "db_password")
+    assert line.startswith("web: LOGIN will be the key db_password of shop/login: only its value shows whether it is")
+    assert named("password", "password") == []
+    assert named("password", "user", release=(stack("data", secret=LOGIN),)) == []

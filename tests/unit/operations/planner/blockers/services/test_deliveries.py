@@ -151,3 +151,46 @@ def test_a_queue_s_policy_counts_however_it_is_written(kind: str, properties: An
 def test_so_does_a_topic_s(named: Any) -> None:
     may = made("SNS::TopicInlinePolicy", TopicArn=named, PolicyDocument=lets("s3.amazonaws.com", "sns:Publish"))
     assert planned(Topic=TOPIC, It=TELLS, Policy=may) == ([], [])
+
+
+def subscribed(*whom: str, protocol: str = "email", **more: Any) -> StackTemplate:
+    topic = {"Alerts": made("SNS::Topic", TopicName="alerts")}
+    each = {
+        f"To{who}": made("SNS::Subscription", TopicArn={"Ref": "Alerts"}, Protocol=protocol, Endpoint=f"{who}@x.com")
+        for who in whom
+    }
+    return StackTemplate(KEY, {"Resources": topic | each | more})
+
+
+TEAMS = made("Chatbot::MicrosoftTeamsChannelConfiguration", TeamId="ops", SnsTopicArns=[{"Ref": "Alerts"}])
+WITHIN = made("SNS::Topic", TopicName="alerts", Subscription=[{"Protocol": "email", "Endpoint": "ann@x.com"}])
+SLACK = made("Chatbot::SlackChannelConfiguration", ConfigurationName="ops", SnsTopicArns=[{"Ref": "Alerts"}])
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (subscribed("eve"), ["reaches nobody until eve@x.com confirms: have that done at once"]),
+        (subscribed("eve", protocol="email-json"), ["reaches nobody until eve@x.com confirms: have that done at once"]),
+        (subscribed(), ["reaches nobody any more"]),
+        (subscribed("ann", "eve"), []),
+        (subscribed("eve", protocol="sqs"), []),
+        (subscribed(Slack=SLACK), []),
+        (subscribed(Teams=TEAMS), []),
+        (subscribed(Alerts=WITHIN), []),
+    ],
+)
+def test_a_topic_whose_subscribers_are_all_new_reaches_nobody_until_one_confirms(
+    after: StackTemplate, said: list[str]
+) -> None:
+    [stack] = plan([subscribed("ann")], [[after]]).stacks
+    found = [each for each in stack.consequences if "nobody" in each.what]
+    assert [(each.where, each.what, each.hurts) for each in found] == [("Alerts", what, True) for what in said]
+
+
+@pytest.mark.parametrize(("topic", "nobody"), [({"Fn::ImportValue": "alerts"}, False), ({"Ref": "Own"}, True)])
+def test_a_subscription_in_another_stack_may_be_of_the_topic(topic: Any, nobody: bool) -> None:
+    given = {"Own": TOPIC, "To": made("SNS::Subscription", TopicArn=topic, Protocol="email", Endpoint="ann@x.com")}
+    other = StackTemplate(StackKey("210987654321", "eu-north-1", "people"), {"Resources": given})
+    [stack, _] = plan([subscribed("ann")], [[subscribed(), other]]).stacks
+    assert any("nobody" in each.what for each in stack.consequences) == nobody
