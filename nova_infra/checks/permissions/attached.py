@@ -62,8 +62,11 @@ class Attached:
         return pattern_in(self._template, value)
 
     def names(self, role: str) -> tuple[str, ...]:
-        """How policies may name a role of the template: by its reference, by its ARN."""
-        return role_patterns(role, self._template.resources[role].get("Properties", {}))
+        """How policies may name a role or user of the template: by its reference, by its ARN."""
+        kind = self._template.resources[role].get("Type", "").removeprefix("AWS::IAM::")
+        properties = self._template.resources[role].get("Properties", {})
+        path, name = pattern_of(properties.get("Path", "/")), properties.get(f"{kind}Name", {"Ref": role})
+        return (f"${{{role}}}", f"arn:aws:iam::*:{kind.lower()}{path}{pattern_of(name)}")
 
     def statements(self, role: str) -> list[Statement]:
         """All statements that hold for a role of the template, as far as its permissions boundary leaves them."""
@@ -293,13 +296,6 @@ def pattern_in(template: Template, value: object) -> str:
     """A value as a pattern: what refers to no resource of the template may be anything."""
     known = template.resources
     return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in known else "*", pattern_of(value))
-
-
-def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
-    """How policies may name a role: by its reference, by its ARN."""
-    name, path = properties.get("RoleName"), properties.get("Path", "/")
-    shown = pattern_of(name) if name else f"${{{logical_id}}}"
-    return (f"${{{logical_id}}}", f"arn:aws:iam::*:role{pattern_of(path)}{shown}")
 
 
 def arn_of(template: Template, role: str) -> str:
