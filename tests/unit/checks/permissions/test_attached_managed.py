@@ -160,9 +160,7 @@ def test_what_a_condition_reserves_for_another_role_is_no_steps(caller: object, 
 EARLIER = "222222222222"
 
 
-@pytest.mark.parametrize(
-    "principal", [EARLIER, f"arn:aws:iam::{EARLIER}:root", f"arn:aws:iam::{EARLIER}:role/ci", "*"]
-)
+@pytest.mark.parametrize("principal", [EARLIER, f"arn:aws:iam::{EARLIER}:root", f"arn:aws:iam::{EARLIER}:role/ci", "*"])
 @pytest.mark.parametrize(
     ("condition", "is_way"),
     [
