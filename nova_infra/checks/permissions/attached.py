@@ -1,4 +1,4 @@
-"""Finds and reads each policy statement that applies to a role, ``NotAction`` too, of resources as well.
+"""Collects every policy statement that applies to a role, from its own policies and those of resources.
 
 What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
 two branches both. So does a policy that is named and not shown.
@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from nova_infra.checks.permissions.edges.intersection import limited
 from nova_infra.checks.permissions.statements import (
     COMPARES,
     OF_SERVICES,
@@ -21,7 +22,6 @@ from nova_infra.checks.permissions.statements import (
     pattern_here,
     pattern_of,
 )
-from nova_infra.checks.permissions.ways.limits import limited
 from nova_infra.checks.rule import Template, as_list
 
 ROLE = "AWS::IAM::Role"

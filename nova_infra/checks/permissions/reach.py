@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
+from nova_infra.checks.permissions.edges.forwarding import ANYBODY
+from nova_infra.checks.permissions.edges.starts import Start, starts
 from nova_infra.checks.permissions.statements import COMPARES, Statement, allowing, contains, overlap
-from nova_infra.checks.permissions.ways.starts import Start, starts
-from nova_infra.checks.permissions.ways.wires import ANYBODY
 from nova_infra.checks.rule import Template
 
 _TAKING = ("iam:PassRole", "sts:AssumeRole")

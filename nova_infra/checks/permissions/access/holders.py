@@ -8,10 +8,10 @@ from typing import Any
 from nova_infra.checks.permissions.access.reading import Read, reads
 from nova_infra.checks.permissions.attached import arn_of, pattern_in
 from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.permissions.edges.jobs import jobs_keep_to_their_work
+from nova_infra.checks.permissions.edges.run_steps import project_and_role, repository_steps
 from nova_infra.checks.permissions.reach import Graph
 from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
-from nova_infra.checks.permissions.ways.jobs import jobs_keep_to_their_work
-from nova_infra.checks.permissions.ways.run_steps import project_and_role, repository_steps
 from nova_infra.checks.rule import Template, as_list
 from nova_infra.checks.stages import PIPELINE, actions, environments, stages
 
