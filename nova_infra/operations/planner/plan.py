@@ -15,6 +15,7 @@ from nova_infra.operations.planner.blockers.cloudformation.images import missing
 from nova_infra.operations.planner.blockers.cloudformation.links import circular_references, dangling_references
 from nova_infra.operations.planner.blockers.cloudformation.names import (
     kept_names,
+    names_from_outside,
     names_that_may_be_needed_twice,
     taken_names,
     taken_roles_of_services,
@@ -131,6 +132,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     rules_that_nobody_moves,
     names_that_may_be_needed_twice,
     kept_names,
+    names_from_outside,
     closed_addresses,
     emptied_groups,
     lone_subnets,
