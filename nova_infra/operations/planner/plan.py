@@ -69,7 +69,7 @@ from nova_infra.operations.planner.blockers.resources.tasks import impossible_si
 from nova_infra.operations.planner.blockers.services import monitoring, stores
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
 from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries, unconfirmed
-from nova_infra.operations.planner.blockers.services.edge_services import refused_edges
+from nova_infra.operations.planner.blockers.services.edge_services import refused_edges, unfiltered
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
@@ -134,6 +134,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     kept_names,
     names_from_outside,
     closed_addresses,
+    unfiltered,
     emptied_groups,
     lone_subnets,
     lost_ways_out,
