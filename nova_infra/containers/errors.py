@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
 from nova_infra.errors import NovaError
 
@@ -17,6 +18,11 @@ _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 _OWN_LINES = 5
 """In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
+_PROGRESS = re.compile(r"(#\d+ )?\d+\.\d+ ")
+_OF_THE_ENGINE = re.compile(
+    r"(#\d+ )?error: (building at step|failed to |process )|time=\"[^\"]+\" level=|\[\d+/\d+\] step |--> |> \[",
+    re.IGNORECASE,
+)
 _OF_THE_MACHINE = re.compile(r"exec format error|no space left", re.IGNORECASE)
 _HEREDOC = r"(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]"
 _OF_BUILDKIT = re.compile(
@@ -122,9 +128,17 @@ def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) 
     # What a step says may look like a fault of the machine, and that is its own but for these.
     if isinstance(error, EngineError) and (not in_a_step or _OF_THE_MACHINE.search(said)):
         return EngineError(f"{name}: {error}")
+    why = [*_of_the_step(log), last_lines(said, 1)] if in_a_step else [last_lines(said)]
     return ImageError(
-        f"{name}: its image does not build: {last_lines(said)}: run `nova image build --local {name.partition(':')[0]}`"
+        f"{name}: its image does not build: {' / '.join(why)}: run `nova image build --local {name.partition(':')[0]}`"
     )
+
+
+def _of_the_step(log: str) -> list[str]:
+    """What the command of a failed step says: the line that says why, and its last one."""
+    lines = [_PROGRESS.sub("", line) for line in ending(log, len(log))]
+    said = [line for line in lines if not _OF_THE_ENGINE.match(line)]
+    return [shortened(line, _LINE_LENGTH) for line in telling_first(said, 2)]
 
 
 def last_lines(said: str, count: int = _LINES) -> str:

@@ -120,3 +120,36 @@ def test_what_buildah_holds_in_memory_is_no_part_of_its_log() -> None:
         'Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'
     )
     assert last_lines(said) == 'STEP 4/5: RUNN true / Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'
+
+
+STEP = 'Error: building at STEP "RUN pip install --require-hashes -r requirements.txt": while running runtime: '
+PIP = """[2/4] STEP 7/10: RUN pip install --require-hashes -r requirements.txt
+Collecting pybreaker==1.4.1
+ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE FILE.
+    pybreaker==1.4.1 from https://files.example/pybreaker-1.4.1-py3-none-any.whl:
+        Expected sha256 8df2
+             Got        b4da
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "log"),
+    [
+        (
+            "podman",
+            f'{PIP}\ntime="2026-01-02T03:04:05Z" level=error msg="error unmounting"\n{STEP}exit status 1',
+        ),
+        (
+            "docker",
+            "".join(f"#9 1.{number}00 {line}\n" for number, line in enumerate(PIP.splitlines()[1:]))
+            + '#9 ERROR: process "/bin/sh -c pip" did not complete successfully: exit code: 1\n------\n'
+            + 'ERROR: failed to solve: process "/bin/sh -c pip" did not complete successfully: exit code: 1',
+        ),
+    ],
+)
+def test_a_failed_step_says_why_before_it_says_its_last_words(program: str, log: str) -> None:
+    error = build_error(program, "shop:1", log.splitlines(), "FROM base\n")
+    assert isinstance(error, ImageError)
+    wanted = "shop:1: its image does not build: ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE FILE."
+    assert str(error).startswith(f"{wanted} / Got b4da / E")
+    assert "unmounting" not in str(error)

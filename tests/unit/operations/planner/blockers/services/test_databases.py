@@ -90,6 +90,35 @@ def test_a_master_user_has_no_name_that_the_engine_keeps(engine: str, name: str,
 
 
 @pytest.mark.parametrize(
+    ("kind", "properties", "where"),
+    [
+        ("DBInstance", {"Engine": "postgres", "DBName": "nova-search"}, "It.DBName"),
+        ("DBInstance", {"Engine": "postgres", "DBName": "nova_search2"}, None),
+        ("DBInstance", {"Engine": "mysql", "DBName": "2nd"}, "It.DBName"),
+        ("DBInstance", {"Engine": "mariadb", "DBName": "größe"}, "It.DBName"),
+        ("DBInstance", {"Engine": "sqlserver-ex", "DBName": "shop"}, "It.DBName"),
+        ("DBInstance", {"Engine": "oracle-se2", "DBName": "ORCL"}, None),
+        ("DBInstance", {"Engine": "postgres", "DBName": {"Ref": "AWS::StackName"}}, None),
+        ("DBCluster", {"Engine": "aurora-postgresql", "DatabaseName": "my shop"}, "It.DatabaseName"),
+        ("DBCluster", {"Engine": "aurora-mysql", "DatabaseName": "shop"}, None),
+        ("DBInstance", {"Engine": "postgres", "MasterUserPassword": "secret"}, "It.MasterUserPassword"),
+        ("DBInstance", {"Engine": "postgres", "MasterUserPassword": "pass@word1"}, "It.MasterUserPassword"),
+        (
+            "DBInstance",
+            {"Engine": "mysql", "MasterUserPassword": "{{resolve:secretsmanager:a:SecretString:c}}"},
+            None,
+        ),
+        ("DBInstance", {"Engine": "mysql", "MasterUserPassword": "long enough"}, None),
+    ],
+)
+def test_a_first_database_and_a_password_are_such_as_the_engine_takes(
+    kind: str, properties: dict[str, Any], where: str | None
+) -> None:
+    found = planned(f"AWS::RDS::{kind}", None, properties).refusals
+    assert [each.where for each in found] == ([where] if where else [])
+
+
+@pytest.mark.parametrize(
     ("change", "hurts"),
     [
         ({"DBInstanceClass": "db.t4g.large"}, True),
