@@ -20,8 +20,8 @@ _OWN_LINES = 5
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
 _PROGRESS = re.compile(r"(#\d+ )?\d+\.\d+ ")
 _OF_THE_ENGINE = re.compile(
-    r"(#\d+ )?error: (building at step|failed to |process )|time=\"[^\"]+\" level=|\[\d+/\d+\] step |--> |> \[",
-    re.IGNORECASE,
+    r"(#\d+ )?(Error: building at STEP|ERROR: (failed to (build|solve):|process \"))|time=\"[^\"]+\" level="
+    r"|(\[\d+/\d+\] )?STEP \d+/\d+: |--> (Using cache )?[0-9a-f]{11,}$|> \[[^\]]*\d+/\d+\] "
 )
 _OF_THE_MACHINE = re.compile(r"exec format error|no space left", re.IGNORECASE)
 _HEREDOC = r"(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]"
