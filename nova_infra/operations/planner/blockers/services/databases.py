@@ -101,6 +101,10 @@ def _user(after: Mapping[str, Any]) -> Iterator[Fault]:
     engine = next((each for each in _KEPT_NAMES if each in str(after.get("Engine"))), "")
     if after.get("MasterUsername") in _KEPT_NAMES.get(engine, ()):
         yield "MasterUsername", f"is {after['MasterUsername']}, which {engine} keeps for itself", "choose another one"
+    for key in ("DBName", "DatabaseName", "MasterUsername") if engine else ():
+        name = after.get(key)
+        if isinstance(name, str) and "{{resolve:" not in name and not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+            yield key, f"is {name[:60]}", "begin with a letter, and go on with letters, digits and underscores"
 
 
 def _disk(after: Mapping[str, Any]) -> Iterator[Fault]:

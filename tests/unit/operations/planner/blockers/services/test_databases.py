@@ -76,17 +76,25 @@ def test_a_window_lasts_as_long_as_the_service_needs(kind: str, name: str, windo
 
 
 @pytest.mark.parametrize(
-    ("engine", "name", "refused"),
+    ("engine", "key", "name", "refused"),
     [
-        ("postgres", "admin", True),
-        ("aurora-postgresql", "rdsadmin", True),
-        ("mysql", "admin", False),
-        ("postgres", "app", False),
+        ("postgres", "MasterUsername", "admin", True),
+        ("aurora-postgresql", "MasterUsername", "rdsadmin", True),
+        ("mysql", "MasterUsername", "admin", False),
+        ("postgres", "MasterUsername", "app", False),
+        ("mariadb", "MasterUsername", "app-user", True),
+        ("mysql", "MasterUsername", "{{resolve:secretsmanager:app:SecretString:user}}", False),
+        ("postgres", "DBName", "nova-search", True),
+        ("postgres", "DBName", "nova_search2", False),
+        ("aurora-mysql", "DatabaseName", "2nd", True),
+        ("custom-oracle-ee", "DBName", "2ND", False),
     ],
 )
-def test_a_master_user_has_no_name_that_the_engine_keeps(engine: str, name: str, refused: bool) -> None:
-    found = planned("AWS::RDS::DBInstance", None, {"Engine": engine, "MasterUsername": name}).refusals
-    assert [each.where for each in found] == (["It.MasterUsername"] if refused else [])
+def test_a_database_and_its_user_have_no_name_that_the_engine_refuses(
+    engine: str, key: str, name: str, refused: bool
+) -> None:
+    found = planned("AWS::RDS::DBInstance", None, {"Engine": engine, key: name}).refusals
+    assert [each.where for each in found] == ([f"It.{key}"] if refused else [])
 
 
 @pytest.mark.parametrize(
