@@ -1,4 +1,4 @@
-"""What a template's ``Conditions`` and ``Fn::If`` make of its resources, in each way that they may turn out.
+"""Lists the variants of a template that its ``Conditions`` and ``Fn::If`` allow.
 
 Conditions are read down to what they compare: two that contradict each other are never taken for true together. Those
 that decide on resources that refer to each other are tried in all combinations, the others beside them as they come.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.permissions.boundary import production_out_of_reach
-from nova_infra.checks.permissions.ways.run_steps import project_and_role
+from nova_infra.checks.permissions.edges.run_steps import project_and_role
 from nova_infra.checks.rule import Finding, Rule, Template, as_text
 from nova_infra.checks.stages import PIPELINE, actions, asks, deployments, environments, stages
 

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.checks.conditions import MOST, branches_of, outcomes
+from nova_infra.checks.permissions.edges.jobs import JOB_RULES
 from nova_infra.checks.permissions.policies import POLICY_RULES
 from nova_infra.checks.permissions.trust import TRUST_RULES
-from nova_infra.checks.permissions.ways.jobs import JOB_RULES
 from nova_infra.checks.pipeline import PIPELINE_RULES
 from nova_infra.checks.rollback.alarms import ALARM_RULES
 from nova_infra.checks.rollback.background import BACKGROUND_RULES
 from nova_infra.checks.rollback.hooks import HOOK_RULES
 from nova_infra.checks.rollback.services import SERVICE_RULES
-from nova_infra.checks.rollback.unread import UNREAD_RULES
+from nova_infra.checks.rollback.unreadable import UNREAD_RULES
 from nova_infra.checks.rule import Finding, Rule, Template, as_list, filled_in
 
 RULES: tuple[Rule, ...] = (

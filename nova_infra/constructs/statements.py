@@ -1,4 +1,4 @@
-"""Statements of policies of IAM: what a role may do, and which roles it may pass on."""
+"""IAM policy statements: what a role may do, and which roles it may pass on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Waits, after a push, until the registry has signed an image."""
+"""Waits, after a push, until the registry (ECR, by AWS Signer) has signed an image's digest."""
 
 import time
 from collections.abc import Callable

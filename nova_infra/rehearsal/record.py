@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, astuple, dataclass, field
 from typing import Any, Literal
 
-from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
+from nova_infra.rehearsal.rerouted import Answers, Elsewhere
 
 NO_TARGET = "no target"
 """Stands for a revision where a request found none."""

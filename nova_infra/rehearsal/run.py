@@ -23,8 +23,8 @@ from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.definition import Pipeline
 from nova_infra.rehearsal.delivery.delivery import delivery_of
+from nova_infra.rehearsal.delivery.removed_safeguards import weakened
 from nova_infra.rehearsal.delivery.schemes import chosen_protocols
-from nova_infra.rehearsal.delivery.weakened import weakened
 from nova_infra.rehearsal.delivery.workflows.reader import Workflow
 from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
 from nova_infra.rehearsal.drills.catalogue import choose

@@ -1,4 +1,4 @@
-"""The CodePipeline: its stages in order, its logs and its alert topic. It updates itself."""
+"""The CodePipeline: its stages in order with their approvals, its logs, its alert topic. It updates itself."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

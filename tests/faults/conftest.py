@@ -13,7 +13,7 @@ from helpers.miniature import make_assembly
 from nova_infra.assembly import Assembly, Template
 from nova_infra.config import Dependency
 from nova_infra.containers.engine import Engine
-from nova_infra.rehearsal.delivery.weakened import weakened
+from nova_infra.rehearsal.delivery.removed_safeguards import weakened
 from nova_infra.rehearsal.dependencies.container import Needed
 from nova_infra.rehearsal.pipeline.forecast import forecast
 from nova_infra.rehearsal.pipeline.precheck import precheck, taken_for_granted

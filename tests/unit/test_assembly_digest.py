@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from nova_infra.assembly import digest_of, digest_of_files
-from nova_infra.checks.permissions.ways.run_steps import DIGEST
+from nova_infra.checks.permissions.edges.run_steps import DIGEST
 from nova_infra.cli.built import built_assembly
 from nova_infra.constructs.pipeline.built_assembly import refuse_another
 from nova_infra.deployed.connect import REHEARSAL_VARIABLE

@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nova_infra.assumptions.experiments.looks import OVER, Deployment, breaker, deployments, in_stage, next_deployment
+from nova_infra.assumptions.experiments.service_state import (
+    OVER,
+    Deployment,
+    breaker,
+    deployments,
+    in_stage,
+    next_deployment,
+)
 from nova_infra.assumptions.sandbox.experiment import Experiment, Reading, held_if
 from nova_infra.assumptions.sandbox.services import SandboxService, service_template
 from nova_infra.assumptions.sandbox.stacks import Sandbox, UndecidedError

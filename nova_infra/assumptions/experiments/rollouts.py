@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from nova_infra.assumptions.experiments.looks import (
+from nova_infra.assumptions.experiments.service_state import (
     OVER,
     Deployment,
     deployments,

@@ -1,4 +1,4 @@
-"""Finds and reads each policy statement that applies to a role, ``NotAction`` too, of resources as well.
+"""Collects every policy statement that applies to a role, from its own policies and those of resources.
 
 What only CloudFormation knows counts as anything: a holder, a principal or a resource by a parameter, and a condition's
 two branches both. So does a policy that is named and not shown.
@@ -12,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from nova_infra.checks.permissions.edges.intersection import limited
 from nova_infra.checks.permissions.statements import (
     COMPARES,
     OF_SERVICES,
@@ -21,7 +22,6 @@ from nova_infra.checks.permissions.statements import (
     pattern_here,
     pattern_of,
 )
-from nova_infra.checks.permissions.ways.limits import limited
 from nova_infra.checks.rule import Template, as_list
 
 ROLE = "AWS::IAM::Role"
@@ -62,8 +62,11 @@ class Attached:
         return pattern_in(self._template, value)
 
     def names(self, role: str) -> tuple[str, ...]:
-        """How policies may name a role of the template: by its reference, by its ARN."""
-        return role_patterns(role, self._template.resources[role].get("Properties", {}))
+        """How policies may name a role or user of the template: by its reference, by its ARN."""
+        kind = self._template.resources[role].get("Type", "").removeprefix("AWS::IAM::")
+        properties = self._template.resources[role].get("Properties", {})
+        path, name = pattern_of(properties.get("Path", "/")), properties.get(f"{kind}Name", {"Ref": role})
+        return (f"${{{role}}}", f"arn:aws:iam::*:{kind.lower()}{path}{pattern_of(name)}")
 
     def statements(self, role: str) -> list[Statement]:
         """All statements that hold for a role of the template, as far as its permissions boundary leaves them."""
@@ -293,13 +296,6 @@ def pattern_in(template: Template, value: object) -> str:
     """A value as a pattern: what refers to no resource of the template may be anything."""
     known = template.resources
     return re.sub(r"\$\{(\w+)\}", lambda match: match[0] if match[1] in known else "*", pattern_of(value))
-
-
-def role_patterns(logical_id: str, properties: Mapping[str, Any]) -> tuple[str, ...]:
-    """How policies may name a role: by its reference, by its ARN."""
-    name, path = properties.get("RoleName"), properties.get("Path", "/")
-    shown = pattern_of(name) if name else f"${{{logical_id}}}"
-    return (f"${{{logical_id}}}", f"arn:aws:iam::*:role{pattern_of(path)}{shown}")
 
 
 def arn_of(template: Template, role: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from nova_infra.checks.permissions.edges.deployed import reach_of_deployed
+from nova_infra.checks.permissions.edges.run_steps import RunStep, other_pipelines, projects_beside, steps_before
 from nova_infra.checks.permissions.protected import TAKING, early_accounts, goals, goals_beside, publishing_roles
 from nova_infra.checks.permissions.reach import Goal, Graph
-from nova_infra.checks.permissions.ways.deployed import reach_of_deployed
-from nova_infra.checks.permissions.ways.run_steps import RunStep, other_pipelines, projects_beside, steps_before
 from nova_infra.checks.rule import Finding, Template
 from nova_infra.checks.stages import PIPELINE, actions, asks, environments, stages
 

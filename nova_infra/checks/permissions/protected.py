@@ -1,4 +1,4 @@
-"""Which actions count before an approval: what takes a role, and what writes to production, but for a few.
+"""Which actions an approval protects: assuming roles and writing to production, with a few exceptions.
 
 The few are reading, and what a step needs for its own work. All others count, known or not, because what they do today
 says nothing of tomorrow; what a step needs besides can be acknowledged.

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nova_infra.checks.permissions.attached import ROLE, Attached
-from nova_infra.checks.permissions.statements import Statement, allowing, contains, overlap
-from nova_infra.checks.permissions.ways.starts import Start, starts
-from nova_infra.checks.permissions.ways.wires import ANYBODY
+from nova_infra.checks.permissions.edges.forwarding import ANYBODY
+from nova_infra.checks.permissions.edges.starts import Start, starts
+from nova_infra.checks.permissions.statements import COMPARES, Statement, allowing, contains, overlap
 from nova_infra.checks.rule import Template
 
 _TAKING = ("iam:PassRole", "sts:AssumeRole")
@@ -106,8 +106,8 @@ class Graph:
         """Whom of some accounts the template lets do something, each from then on as if a role of it could do that."""
         found = dict[str, list[Statement]]()
         for logical_id, principals, statement in self.attached.on_resources():
-            for principal in principals:
-                if (principal if principal.isdigit() else account_of(principal)) in accounts:
+            for principal in (caller for each in principals for caller in _callers(each, statement)):
+                if _account(principal) in accounts:
                     own = (f"${{{logical_id}}}",) if self.template.resources[logical_id]["Type"] == ROLE else ()
                     found.setdefault(principal, []).append(replace(statement, resources=own or statement.resources))
         self._statements.update(found)
@@ -151,6 +151,21 @@ class Graph:
             known = self.attached.statements(role) if kind.startswith("AWS::IAM::") else whole if kind else []
             self._statements[role] = known
         return self._statements[role]
+
+
+def _callers(principal: str, statement: Statement) -> list[str]:
+    """Whom a statement lets in as a principal: if that is anybody, those whom its conditions name."""
+    named = [
+        value
+        for operator, key, values in statement.conditions
+        if key in ("aws:principalaccount", "aws:principalarn") and COMPARES.fullmatch(operator)
+        for value in values
+    ]
+    return [principal] if _account(principal) else named or [principal]
+
+
+def _account(principal: str) -> str | None:
+    return principal if principal.isdigit() else account_of(principal)
 
 
 def account_of(pattern: str) -> str | None:

@@ -181,7 +181,7 @@ def scale(
 def open_(**where: Any) -> None:
     """Print the links to ENV: address, console, dashboard."""
     from nova_infra.deployed.connect import connect
-    from nova_infra.operations.incident.places import places
+    from nova_infra.operations.incident.addresses import places
 
     where_to_look = whereabouts(where["region"], where["platform"])
     show(places(connect(where["environment"], role="observer", where=where_to_look)))

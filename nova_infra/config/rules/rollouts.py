@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.faults.whereabouts import KeyPlace
+from nova_infra.config.faults.locations import KeyPlace
 from nova_infra.config.resolved import resolved
 from nova_infra.config.services.runtime import Rollout
 from nova_infra.config.services.service import Service

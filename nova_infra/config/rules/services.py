@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.faults.whereabouts import KeyPlace
+from nova_infra.config.faults.locations import KeyPlace
 from nova_infra.config.resolved import Resolved, resolved, usable
 from nova_infra.config.rules import web
 from nova_infra.config.rules.service import kinds, queues, surroundings

@@ -1,4 +1,4 @@
-"""Refuses what AWS would take and nobody should deploy, such as a deployment's powers in a service's hands."""
+"""Refuses what AWS would take and nobody should deploy, such as a service that may deploy."""
 
 import re
 from collections.abc import Iterator, Mapping

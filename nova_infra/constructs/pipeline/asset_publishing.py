@@ -13,7 +13,7 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
 from aws_cdk import pipelines
 
-from nova_infra.checks.permissions.ways.run_steps import PUBLISH
+from nova_infra.checks.permissions.edges.run_steps import PUBLISH
 from nova_infra.config import Environment
 from nova_infra.constructs.pipeline.built_assembly import Tool
 from nova_infra.constructs.statements import allow

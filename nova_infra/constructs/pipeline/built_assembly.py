@@ -11,7 +11,7 @@ from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import pipelines
 
-from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
+from nova_infra.checks.permissions.edges.run_steps import DIGEST, EMPTY
 from nova_infra.constructs.pipeline.update_approval import ASSEMBLY, NAMESPACE
 from nova_infra.machine.tools import PACKAGES, TOOLS
 

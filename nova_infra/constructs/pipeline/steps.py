@@ -1,4 +1,4 @@
-"""The pipeline's steps (CodeBuild): commands, permissions, sources; one build for all images, for its quota's sake.
+"""The pipeline's steps (CodeBuild): commands, permissions, sources; one build for all images, for CodeBuild's quota.
 
 What each step does is a make target, which finds the locked tools by itself. A fixed step then needs no
 deployment of the pipeline, which mutates only after its Build stage has succeeded (aws/aws-cdk#36120).

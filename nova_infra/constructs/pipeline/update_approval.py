@@ -11,7 +11,7 @@ from aws_cdk import pipelines
 from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
-from nova_infra.checks.permissions.ways.run_steps import DIGEST
+from nova_infra.checks.permissions.edges.run_steps import DIGEST
 from nova_infra.constructs.statements import allow
 from nova_infra.machine.pythons import DELIVERED
 from nova_infra.names import BOOTSTRAP_QUALIFIER

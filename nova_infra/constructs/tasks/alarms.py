@@ -9,7 +9,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.config import Thresholds
-from nova_infra.constructs.remembered import remembered
+from nova_infra.constructs.cached import remembered
 from nova_infra.names import alarm_name
 
 PERIOD_SECONDS = 60

@@ -1,4 +1,4 @@
-"""The task role's permissions: what the code of a service may do in AWS."""
+"""The task role's permissions: what a service's code may do in AWS."""
 
 import hashlib
 import json

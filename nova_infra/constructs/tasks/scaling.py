@@ -1,4 +1,4 @@
-"""Autoscaling: least and most tasks, by time of day too, and target tracking on CPU and requests."""
+"""Autoscaling: least and most tasks, also by schedule (to zero at night), and target tracking on CPU and requests."""
 
 from collections.abc import Mapping
 

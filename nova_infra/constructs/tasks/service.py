@@ -1,4 +1,4 @@
-"""An ECS service on Fargate: circuit breaker, Spot, ECS Exec, subnets, security group, alarms that roll back.
+"""An ECS service on Fargate: circuit breaker, capacity providers (Spot), subnets, alarms that roll back.
 
 Its tasks may open connections to HTTP, HTTPS and what ``connects_to`` names.
 """
@@ -16,7 +16,7 @@ from constructs import Construct, IDependable
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config.services.runtime import Runtime, Spot
-from nova_infra.constructs.remembered import execution_role, minutes, node_of, remembered, vpc_of
+from nova_infra.constructs.cached import execution_role, minutes, node_of, remembered, vpc_of
 
 
 def fargate_service(
@@ -118,7 +118,7 @@ def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bo
 
 
 @remembered
-def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - `remembered` keeps one result for each
+def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - `cached` keeps one result for each
     """Groups of subnets in a cluster's VPC that CDK was asked about, to whether one of them is public."""
     return {}
 

@@ -12,7 +12,7 @@ from constructs import Construct
 from nova_infra.config import Service, Sidecar
 from nova_infra.config.services.container import Health
 from nova_infra.config.services.surroundings import SidecarHealth
-from nova_infra.constructs.remembered import seconds
+from nova_infra.constructs.cached import seconds
 from nova_infra.constructs.tasks.secrets import registry_login, secret_value
 
 # Each registry has further names, for FIPS 140 and for IPv6: https://docs.aws.amazon.com/general/latest/gr/ecr.html,

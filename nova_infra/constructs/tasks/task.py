@@ -11,8 +11,8 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config import Runtime, Service
+from nova_infra.constructs.cached import execution_role, seconds
 from nova_infra.constructs.observability.retention import retention
-from nova_infra.constructs.remembered import execution_role, seconds
 from nova_infra.constructs.tasks.permissions import grant, name_policy_by_grants
 from nova_infra.constructs.tasks.secrets import secret_value
 from nova_infra.constructs.tasks.sidecars import add_sidecars, health_check

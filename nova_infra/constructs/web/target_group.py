@@ -6,7 +6,7 @@ from constructs import Construct
 
 from nova_infra.config import Service
 from nova_infra.config.services.service import GRPC_WITHOUT_HEALTH
-from nova_infra.constructs.remembered import seconds
+from nova_infra.constructs.cached import seconds
 
 _VERSIONS = {
     "http": None,

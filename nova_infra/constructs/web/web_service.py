@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
+from nova_infra.constructs.cached import group_id, minutes, node_of, remembered, seconds, vpc_of
 from nova_infra.constructs.hooks.gates import gate_hooks
-from nova_infra.constructs.remembered import group_id, minutes, node_of, remembered, seconds, vpc_of
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.scaling import Autoscaling
 from nova_infra.constructs.tasks.service import fargate_service, outbound_group, service_resource

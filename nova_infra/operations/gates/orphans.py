@@ -15,7 +15,7 @@ from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.deployed.protocol import ObservedEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.names import TEST_HEADER, stack_name
-from nova_infra.operations.changes.certain import is_known
+from nova_infra.operations.changes.stated_values import is_known
 from nova_infra.operations.gates.problems import removal
 
 _SHARED = ("platform", "overview")

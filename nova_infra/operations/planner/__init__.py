@@ -3,7 +3,7 @@
 Pure: it reads the templates that are deployed and those that would be, in the order in which they would be deployed.
 """
 
-from nova_infra.operations.planner.blockers.network.ways import Ways
+from nova_infra.operations.planner.blockers.network.closed_ports import Ways
 from nova_infra.operations.planner.model import (
     Action,
     Consequence,

@@ -11,7 +11,7 @@ from nova_infra.assembly import readable
 from nova_infra.checks.conditions import Logic
 from nova_infra.checks.rule import Template as Judged
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import as_given
+from nova_infra.operations.changes.stated_values import as_given
 from nova_infra.operations.changes.template_values import PARTS, references, shown
 
 Template = Mapping[str, Any]

@@ -24,7 +24,15 @@ from nova_infra.operations.planner.blockers.cloudformation.states import left_be
 from nova_infra.operations.planner.blockers.cloudformation.templates import refused_templates
 from nova_infra.operations.planner.blockers.cloudformation.waiting import waits_in_vain
 from nova_infra.operations.planner.blockers.network import properties
-from nova_infra.operations.planner.blockers.network.exits import impassable
+from nova_infra.operations.planner.blockers.network.closed_ports import closed_stores
+from nova_infra.operations.planner.blockers.network.dead_addresses import (
+    closed_addresses,
+    emptied_groups,
+    lone_subnets,
+    lost_ways_out,
+    replaced_services,
+    unreachable_siblings,
+)
 from nova_infra.operations.planner.blockers.network.health import changed_health_checks
 from nova_infra.operations.planner.blockers.network.listener_rules import (
     back_to_rolling,
@@ -36,16 +44,8 @@ from nova_infra.operations.planner.blockers.network.listener_rules import (
 )
 from nova_infra.operations.planner.blockers.network.load_balancers import rule_quotas, too_many_groups
 from nova_infra.operations.planner.blockers.network.networks import overlapping_subnets, unsuited_zones
-from nova_infra.operations.planner.blockers.network.reach import (
-    closed_addresses,
-    emptied_groups,
-    lone_subnets,
-    lost_ways_out,
-    replaced_services,
-    unreachable_siblings,
-)
+from nova_infra.operations.planner.blockers.network.registry_access import impassable
 from nova_infra.operations.planner.blockers.network.security_groups import closed_ways, repeated_rules
-from nova_infra.operations.planner.blockers.network.ways import closed_stores
 from nova_infra.operations.planner.blockers.resources.conditions import broken_conditions
 from nova_infra.operations.planner.blockers.resources.ecs_services import refused_services
 from nova_infra.operations.planner.blockers.resources.limits import beyond_limits, unknown_words
@@ -68,7 +68,7 @@ from nova_infra.operations.planner.blockers.resources.tasks import impossible_si
 from nova_infra.operations.planner.blockers.services import monitoring, stores
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
 from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries, unconfirmed
-from nova_infra.operations.planner.blockers.services.edges import refused_edges
+from nova_infra.operations.planner.blockers.services.edge_services import refused_edges
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
 from nova_infra.operations.planner.blockers.services.policies import refused_policies

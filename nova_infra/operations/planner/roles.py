@@ -13,7 +13,7 @@ from nova_infra.checks.permissions.attached import Attached, branches, is_listed
 from nova_infra.checks.permissions.protected import OF_ITSELF, READING
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, in_one_partition, pattern_of
 from nova_infra.checks.rule import Template, as_list, as_text, referenced
-from nova_infra.operations.changes.certain import is_function, table, tables
+from nova_infra.operations.changes.stated_values import is_function, table, tables
 from nova_infra.operations.planner.model import StackKey
 
 NAME_SUFFIX = "-AbCdEf"

@@ -19,7 +19,7 @@ from nova_infra.deployed.stack import Template
 from nova_infra.documents.text import listed
 from nova_infra.machine.parallel import threads
 from nova_infra.names import partition_of
-from nova_infra.operations.changes.certain import table, tables
+from nova_infra.operations.changes.stated_values import table, tables
 
 _SECRET = re.compile(r"(arn:[^:]*:secretsmanager:([^:]*):([^:]*):secret:([^:]+))(?::(.*))?")
 _PARAMETER = re.compile(r"arn:[^:]*:ssm:([^:]*:[^:]*):parameter/(.+)")

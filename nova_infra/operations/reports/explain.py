@@ -1,4 +1,4 @@
-"""``nova explain``: why a release failed: what went wrong first, what it means, what to do."""
+"""``nova explain``: why a release failed: stopped tasks' reasons and events, what they mean, what to do."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Creates and executes a rollback's change sets in parallel, and leaves none; `aws/stacks` fills them in."""
+"""Creates and executes a rollback's change sets in parallel, and leaves none behind; `aws/stacks` builds them."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence

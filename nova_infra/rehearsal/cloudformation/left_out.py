@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nova_infra.assembly import Template, readable
-from nova_infra.operations.changes.certain import tables
+from nova_infra.operations.changes.stated_values import tables
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 
 KIND = "NotPlayed::"

@@ -6,7 +6,7 @@ from typing import Any
 
 from nova_infra.assembly import Template
 from nova_infra.names import domain_of, partition_of
-from nova_infra.operations.changes.certain import tables
+from nova_infra.operations.changes.stated_values import tables
 from nova_infra.rehearsal.cloudformation.intrinsics import Resolver, UnresolvableError
 from nova_infra.rehearsal.cloudformation.physical import (
     STOOD_IN_FOR,

@@ -14,7 +14,7 @@ from nova_infra.config import Dependency
 from nova_infra.containers.errors import EngineError, last_lines
 from nova_infra.containers.probe import limit_options, own_open_files
 from nova_infra.rehearsal.load_balancer.client import open_client
-from nova_infra.rehearsal.tasks.containers.place import Place
+from nova_infra.rehearsal.tasks.containers.labels import Place
 from nova_infra.rehearsal.tasks.task import free_port
 
 _POLL_SECONDS = 0.2

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
-from nova_infra.rehearsal.dependencies.barred import barred, is_used
+from nova_infra.rehearsal.dependencies.blocked import barred, is_used
 from nova_infra.rehearsal.dependencies.container import DependencyContainer
 from nova_infra.rehearsal.dependencies.limits import limit_of
 from nova_infra.rehearsal.record import ConnectionsRecord

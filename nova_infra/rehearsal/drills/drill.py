@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius
+from nova_infra.rehearsal.drills.blast_radius import BlastRadius, blast_radius
 from nova_infra.rehearsal.drills.expectations import Expectation, deployment_of, in_words, missing
 from nova_infra.rehearsal.drills.steering import Answers
 from nova_infra.rehearsal.record import DeploymentRecord, Record

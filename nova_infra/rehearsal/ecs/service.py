@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.ecs.state import DeploymentState
-from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.ecs.without_balancer import Unbalanced
 from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
@@ -19,9 +19,9 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import ListensElsewhereError, Task, TaskFailedError
+from nova_infra.rehearsal.usage.cpu_projection import Work
 from nova_infra.rehearsal.usage.idle import seconds_kept
 from nova_infra.rehearsal.usage.processes import Usage
-from nova_infra.rehearsal.usage.work import Work
 
 _SECONDS_TO_BE_SEEN = 0.2  # until a task that has ended is known to
 _FIRST_CHECK = 5.0

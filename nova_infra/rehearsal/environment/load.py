@@ -1,4 +1,4 @@
-"""Synthetic users: steady traffic, so that a bad canary fails. `asked` decides what they ask."""
+"""Synthetic users: steady traffic, so that a bad canary fails. `request_mix` decides what they ask."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
 from nova_infra.rehearsal.ecs.service import PlayedService
-from nova_infra.rehearsal.environment.asked import Asked
+from nova_infra.rehearsal.environment.request_mix import Asked
 from nova_infra.rehearsal.environment.shapes import lost
 from nova_infra.rehearsal.load_balancer.client import open_client
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users

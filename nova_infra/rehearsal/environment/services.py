@@ -14,7 +14,7 @@ from nova_infra.rehearsal.ecs.lifecycle.functions import Functions
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.ecs.service import PlayedService, Revision
 from nova_infra.rehearsal.ecs.service_definition import ServiceDefinition, read_service
-from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.ecs.without_balancer import Unbalanced
 from nova_infra.rehearsal.environment.load import Load
 from nova_infra.rehearsal.environment.load_balancers import LoadBalancers
 from nova_infra.rehearsal.environment.monitoring import Monitoring

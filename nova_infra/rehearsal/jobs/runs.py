@@ -9,7 +9,7 @@ from typing import Any
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.jobs.paths import StateError
-from nova_infra.rehearsal.tasks.once import Ended
+from nova_infra.rehearsal.tasks.run_task import Ended
 
 RUN_TASK = "ecs:runTask.sync"
 _LIST_TASKS, _STOP_TASK = "aws-sdk:ecs:listTasks", "aws-sdk:ecs:stopTask"

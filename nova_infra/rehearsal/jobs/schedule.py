@@ -18,7 +18,7 @@ from nova_infra.rehearsal.jobs.machine import JobExecution, StateMachine
 from nova_infra.rehearsal.jobs.runs import RUN_TASK, JobRuns
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import LONG_RUNS
-from nova_infra.rehearsal.tasks.once import TOO_LONG, Ended, run_once
+from nova_infra.rehearsal.tasks.run_task import TOO_LONG, Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 from nova_infra.rehearsal.tasks.task import NotAmongSourcesError
 from nova_infra.schedules import parse

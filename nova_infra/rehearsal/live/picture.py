@@ -8,7 +8,7 @@ from rich.text import Text
 from nova_infra.machine.terminal import bar, clock, cut, fit
 from nova_infra.operations.rollout.picture import compact
 from nova_infra.operations.rollout.view import AlarmView, RevisionView, RolloutView
-from nova_infra.rehearsal.live.signs import SIGNS
+from nova_infra.rehearsal.live.symbols import SIGNS
 from nova_infra.rehearsal.record import DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.verdict import short_name
 

@@ -13,7 +13,7 @@ from nova_infra.rehearsal.cloudformation.physical import PARAMETER, SECRET
 from nova_infra.rehearsal.cloudformation.shapes import areas_of
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.cloudformation.vocabulary import PLAYED, area_not_rehearsed, may_not_exist
-from nova_infra.rehearsal.cloudwatch.known import STRANGE, KnownAlarms
+from nova_infra.rehearsal.cloudwatch.alarm_names import STRANGE, KnownAlarms
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
 from nova_infra.rehearsal.ecs.lifecycle.functions import is_playable
 from nova_infra.rehearsal.ecs.service_definition import read_service

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Callable
 
 from nova_infra.documents.text import listed
-from nova_infra.rehearsal.elsewhere import Answers, Elsewhere
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.rerouted import Answers, Elsewhere
 
 _MOST_NAMED = 3
 _SINCE = 0.05

@@ -6,7 +6,7 @@ from functools import partial
 from html import escape
 
 from nova_infra.rehearsal.record import DeploymentRecord, Requests
-from nova_infra.rehearsal.report.judged import spared
+from nova_infra.rehearsal.report.alarm_samples import spared
 
 WIDTH = 360
 _SIDE = 4

@@ -13,10 +13,10 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from nova_infra.documents.text import counted
-from nova_infra.rehearsal.drills.blast import BlastRadius, blast_radius, compared
+from nova_infra.rehearsal.drills.blast_radius import BlastRadius, blast_radius, compared
 from nova_infra.rehearsal.drills.catalogue import DRILLS
 from nova_infra.rehearsal.drills.drill import DrillResult
-from nova_infra.rehearsal.live.signs import SIGNS
+from nova_infra.rehearsal.live.symbols import SIGNS
 from nova_infra.rehearsal.record import (
     REQUESTS_PER_MINUTE,
     USERS,
@@ -27,9 +27,9 @@ from nova_infra.rehearsal.record import (
     Requests,
     StageRecord,
 )
+from nova_infra.rehearsal.report.alarm_samples import judged_by
 from nova_infra.rehearsal.report.chart import Event, deployment_chart, events
 from nova_infra.rehearsal.report.confidence import confidence
-from nova_infra.rehearsal.report.judged import judged_by
 from nova_infra.rehearsal.report.verdict import short_name, verdict
 
 _HERE = files("nova_infra.rehearsal.report")

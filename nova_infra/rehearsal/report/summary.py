@@ -10,12 +10,12 @@ from rich.text import Text
 
 from nova_infra.documents.text import counted
 from nova_infra.machine.terminal import fit
-from nova_infra.rehearsal.drills.blast import compared
+from nova_infra.rehearsal.drills.blast_radius import compared
 from nova_infra.rehearsal.drills.drill import DrillResult
-from nova_infra.rehearsal.live.signs import SIGNS
+from nova_infra.rehearsal.live.symbols import SIGNS
 from nova_infra.rehearsal.record import USERS, ActionRecord, DeploymentRecord, Record, Requests, StageRecord
+from nova_infra.rehearsal.report.alarm_samples import judged_by
 from nova_infra.rehearsal.report.confidence import confidence
-from nova_infra.rehearsal.report.judged import judged_by
 from nova_infra.rehearsal.report.verdict import Verdict, short_name
 
 _NAME = 20

@@ -6,11 +6,11 @@ from functools import partial
 
 from nova_infra.documents.text import counted, listed, said_once
 from nova_infra.rehearsal.advice import MESSAGES, REQUESTS, place_of, to_play, to_play_every_drill
-from nova_infra.rehearsal.delivery.workflows.doomed import GO_ON
+from nova_infra.rehearsal.delivery.workflows.sure_failures import GO_ON
 from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
+from nova_infra.rehearsal.report.alarm_samples import silent, would_have_ended
 from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
-from nova_infra.rehearsal.report.judged import silent, would_have_ended
 from nova_infra.rehearsal.report.users import what_users_meet
 
 

@@ -28,7 +28,7 @@ from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.dependencies.container import Needed
 from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
-from nova_infra.rehearsal.tasks.containers.place import Place
+from nova_infra.rehearsal.tasks.containers.labels import Place
 from nova_infra.rehearsal.tasks.containers.several import task_of
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.process import ProcessTask

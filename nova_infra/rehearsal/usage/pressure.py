@@ -1,4 +1,4 @@
-"""Starts `pressing` in a task's control group: CPU and memory drills for any image.
+"""Starts `pressure_program` in a task's control group: CPU and memory drills for any image.
 
 It needs nothing of the task's image.
 """

@@ -16,7 +16,7 @@ from nova_infra.deployed.task import LogEvent, OneOff, TaskDetail
 from nova_infra.documents.terminal import as_text
 from nova_infra.errors import AwsError, PassingError, RefusedError
 from nova_infra.operations.incident import logs
-from nova_infra.operations.incident.places import places
+from nova_infra.operations.incident.addresses import places
 from nova_infra.operations.incident.run import run
 from nova_infra.operations.incident.scale import end, scale
 from nova_infra.operations.incident.tasks import chosen, document

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.assembly import Assembly
 from helpers.delivery_pipeline import ROOT, STACK, commands, pipeline, project, stage
-from nova_infra.checks.permissions.ways.run_steps import DIGEST, EMPTY
+from nova_infra.checks.permissions.edges.run_steps import DIGEST, EMPTY
 from nova_infra.constructs.pipeline.built_assembly import refuse_another, refuse_others
 from nova_infra.machine.tools import digest_of_tools
 

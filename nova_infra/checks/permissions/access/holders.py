@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nova_infra.checks.permissions.access.reading import Read, reads
-from nova_infra.checks.permissions.attached import arn_of, pattern_in, role_patterns
+from nova_infra.checks.permissions.attached import arn_of, pattern_in
 from nova_infra.checks.permissions.boundary import production_out_of_reach
+from nova_infra.checks.permissions.edges.jobs import jobs_keep_to_their_work
+from nova_infra.checks.permissions.edges.run_steps import project_and_role, repository_steps
 from nova_infra.checks.permissions.reach import Graph
 from nova_infra.checks.permissions.statements import COMPARES, Statement, contains, overlap, pattern_of
-from nova_infra.checks.permissions.ways.jobs import jobs_keep_to_their_work
-from nova_infra.checks.permissions.ways.run_steps import project_and_role, repository_steps
 from nova_infra.checks.rule import Template, as_list
 from nova_infra.checks.stages import PIPELINE, actions, environments, stages
 
@@ -97,7 +97,7 @@ def roles(template: Template) -> Iterator[Holder]:
     graph = Graph(template)
     for logical_id, role in template.of_type(_ROLE):
         if any(_conditions(role, "aws:PrincipalArn")):
-            name = pattern_of(role.get("RoleName", role_patterns(logical_id, role)[0]))
+            name = pattern_of(role.get("RoleName", f"${{{logical_id}}}"))
             held, takers = {logical_id: graph.statements(logical_id)}, {_named(template, one) for one in _takers(role)}
             holder = _holder(template, name, held, takers=tuple(sorted(takers)))
             yield replace(holder, path=pattern_in(template, role.get("Path", "/")))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nova_infra.config.environment import Environment
-from nova_infra.config.faults.whereabouts import KeyPlace
+from nova_infra.config.faults.locations import KeyPlace
 from nova_infra.config.resolved import resolved, usable
 from nova_infra.config.services.service import Service
 from nova_infra.config.services.worker import Queue

@@ -19,24 +19,20 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.workflows.doomed import (
+from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed, shell_command
+from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered, why_no_combinations
+from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
+from nova_infra.rehearsal.delivery.workflows.language.triggers import PatternError, never_started, why_not_started
+from nova_infra.rehearsal.delivery.workflows.other_workflows import failing_beside
+from nova_infra.rehearsal.delivery.workflows.risks import Risks
+from nova_infra.rehearsal.delivery.workflows.run import PushedRun
+from nova_infra.rehearsal.delivery.workflows.sure_failures import (
     why_cut,
     why_doomed,
     why_no_runner,
     why_no_service,
     why_not_set_up,
 )
-from nova_infra.rehearsal.delivery.workflows.job import GATE, IMAGES, JobStep, WorkflowJob, deployed, shell_command
-from nova_infra.rehearsal.delivery.workflows.jobs import jobs_of, ordered, why_no_combinations
-from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
-from nova_infra.rehearsal.delivery.workflows.language.triggers import (
-    PatternError,
-    never_started,
-    why_not_started,
-)
-from nova_infra.rehearsal.delivery.workflows.others import failing_beside
-from nova_infra.rehearsal.delivery.workflows.risks import Risks
-from nova_infra.rehearsal.delivery.workflows.run import PushedRun
 from nova_infra.rehearsal.delivery.workflows.uploads import outlived, second_uploads
 
 # What needs AWS, GitHub or another machine: it is done before, or not at all, where the rehearsal runs.

@@ -11,7 +11,7 @@ from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import NO_PROGRAM
-from nova_infra.rehearsal.tasks.once import TOO_LONG, Ended, run_once
+from nova_infra.rehearsal.tasks.run_task import TOO_LONG, Ended, run_once
 from nova_infra.rehearsal.tasks.runtime import TaskRuntime
 
 _HANGING_SECONDS = 2.0

@@ -13,9 +13,9 @@ from nova_infra.containers.engine import Engine
 from nova_infra.containers.errors import EngineError, last_lines
 from nova_infra.rehearsal.tasks.containers import watching
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.labels import empty_directories, remove_directories
 from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, listening, listening_places
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
-from nova_infra.rehearsal.tasks.containers.place import empty_directories, remove_directories
 from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
 from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
 from nova_infra.rehearsal.tasks.task import STAY_SECONDS, Task, TaskFailedError, free_port, last_words

@@ -14,8 +14,8 @@ from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.tasks.containers.container import ContainerTask
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.labels import Pause, Place, volume_sources
 from nova_infra.rehearsal.tasks.containers.options import SHARES_DIRECTORIES, ContainerNetwork
-from nova_infra.rehearsal.tasks.containers.place import Pause, Place, volume_sources
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.task import TaskFailedError, last_words
 from nova_infra.rehearsal.usage.crowding import with_others

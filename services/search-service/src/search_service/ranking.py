@@ -8,8 +8,8 @@ from collections import Counter
 
 from nova_kit.problems import Problem
 from nova_kit.workers import Deadline
-from search_service.looking import Wanted
 from search_service.models import Document, Hit, Query, Ranking
+from search_service.query import Wanted
 from search_service.snippets import snippet
 from search_service.text import normalize
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import regex
 
 from nova_kit.workers import Deadline
-from search_service.looking import Wanted
 from search_service.models import Highlight
+from search_service.query import Wanted
 from search_service.spans import Span
 from search_service.text import AlignedText
 

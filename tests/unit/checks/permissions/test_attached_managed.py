@@ -160,14 +160,14 @@ def test_what_a_condition_reserves_for_another_role_is_no_steps(caller: object, 
 EARLIER = "222222222222"
 
 
-@pytest.mark.parametrize("principal", [EARLIER, f"arn:aws:iam::{EARLIER}:root", f"arn:aws:iam::{EARLIER}:role/ci"])
+@pytest.mark.parametrize("principal", [EARLIER, f"arn:aws:iam::{EARLIER}:root", f"arn:aws:iam::{EARLIER}:role/ci", "*"])
 @pytest.mark.parametrize(
     ("condition", "is_way"),
     [
         ({"aws:PrincipalAccount": EARLIER}, True),
         ({"aws:PrincipalArn": f"arn:aws:iam::{EARLIER}:role/ci"}, True),
         ({"aws:PrincipalArn": {"Ref": "Ci"}}, True),
-        ({"aws:PrincipalAccount": "444444444444"}, False),
+        ({"aws:PrincipalAccount": "666666666666"}, False),
         ({"aws:PrincipalArn": "arn:aws:iam::555555555555:role/ci"}, False),
     ],
     ids=str,
@@ -221,3 +221,19 @@ def test_what_is_no_role_acts_by_one_of_any_name() -> None:
         Condition={"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::444444444444:role/ci"}},
     )
     assert "PipelineRole" in Graph(Loaded(template["Resources"], "444444444444")).ways("Nested")
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "arn_of_account_1"),
+    [
+        ("AWS::IAM::User", {"UserName": "ci", "Path": "/robots/"}, "arn:aws:iam::1:user/robots/ci"),
+        ("AWS::IAM::User", {}, "arn:aws:iam::1:user/${Held}"),
+        ("AWS::IAM::Role", {"RoleName": "ci"}, "arn:aws:iam::1:role/ci"),
+        ("AWS::IAM::Role", {}, "arn:aws:iam::1:role/${Held}"),
+    ],
+)
+def test_policies_name_roles_and_users_by_their_own_kind_of_arn(
+    kind: str, properties: dict[str, object], arn_of_account_1: str
+) -> None:
+    reference, arn_in_policies = Attached(Loaded({"Held": {"Type": kind, "Properties": properties}})).names("Held")
+    assert (reference, arn_in_policies.replace("*", "1")) == ("${Held}", arn_of_account_1)

@@ -10,7 +10,7 @@ from nova_infra.deployed.aws.environment import AwsEnvironment
 from nova_infra.deployed.stack import Stack
 from nova_infra.documents.model import Table
 from nova_infra.errors import NotDeployedError
-from nova_infra.operations.incident.places import places
+from nova_infra.operations.incident.addresses import places
 
 
 class Clusters:

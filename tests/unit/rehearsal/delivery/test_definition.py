@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from nova_infra.assembly import AssemblyError
-from nova_infra.checks.permissions.ways.run_steps import PUBLISH
+from nova_infra.checks.permissions.edges.run_steps import PUBLISH
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.delivery.definition import (
     ApprovalAction,

@@ -12,8 +12,8 @@ from nova_infra.containers.errors import ImageError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.dependencies.environment import Dependencies
 from nova_infra.rehearsal.dependencies.needed import prepare_dependencies
+from nova_infra.rehearsal.tasks.containers.labels import Place
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork
-from nova_infra.rehearsal.tasks.containers.place import Place
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 

@@ -9,7 +9,7 @@ from nova_infra.rehearsal.clock import Clock
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError, PlayedDeployment
 from nova_infra.rehearsal.ecs.rollout import read_rollout
 from nova_infra.rehearsal.ecs.service import PlayedService
-from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.ecs.without_balancer import Unbalanced
 from nova_infra.rehearsal.record import DeploymentRecord, Requests
 from nova_infra.rehearsal.tasks.task import SILENT, TaskFailedError
 

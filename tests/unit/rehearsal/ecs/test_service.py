@@ -7,7 +7,7 @@ import pytest
 
 from helpers import virtual_time
 from nova_infra.rehearsal.ecs.service import PlacedTask, PlayedService, Revision
-from nova_infra.rehearsal.ecs.unbalanced import Unbalanced
+from nova_infra.rehearsal.ecs.without_balancer import Unbalanced
 from nova_infra.rehearsal.load_balancer.targets import TargetGroup, read_target_group
 from nova_infra.rehearsal.tasks.task import ListensElsewhereError, TaskFailedError
 

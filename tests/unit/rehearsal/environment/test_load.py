@@ -14,8 +14,8 @@ from nova_infra.rehearsal.clock import Pace
 from nova_infra.rehearsal.cloudwatch.metrics import MetricStore
 from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration, TrafficStep
 from nova_infra.rehearsal.environment import load as module
-from nova_infra.rehearsal.environment.asked import MOST_REQUESTS_PER_MINUTE, Asked
 from nova_infra.rehearsal.environment.load import Load, in_turns
+from nova_infra.rehearsal.environment.request_mix import MOST_REQUESTS_PER_MINUTE, Asked
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import USER_HEADER, RoutingRule, WeightedGroup
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup, read_target_group

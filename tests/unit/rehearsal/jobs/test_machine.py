@@ -11,7 +11,7 @@ from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.jobs.machine import JobExecution, StateMachine
 from nova_infra.rehearsal.jobs.paths import StateError, holds
 from nova_infra.rehearsal.jobs.runs import JobRuns
-from nova_infra.rehearsal.tasks.once import Ended
+from nova_infra.rehearsal.tasks.run_task import Ended
 
 
 def execute(*names: str, runs: JobRuns, machine: dict[str, Any], limit: float = 30) -> list[JobExecution]:

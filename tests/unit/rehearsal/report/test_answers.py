@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.elsewhere import Elsewhere
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.answers import broken_operations, displaced_operations
 from nova_infra.rehearsal.report.users import what_users_meet
 from nova_infra.rehearsal.report.verdict import verdict
+from nova_infra.rehearsal.rerouted import Elsewhere
 
 GOES = "GET / goes to search now, and answers"
 TO_BOTH = "GET / goes to search, mail now, and answers"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import DeployAction, Stage
-from nova_infra.rehearsal.delivery.workflows.doomed import why_cut
+from nova_infra.rehearsal.delivery.workflows.sure_failures import why_cut
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.verdict import verdict
 

@@ -23,8 +23,8 @@ from nova_infra.rehearsal.dependencies.limits import limit_of
 from nova_infra.rehearsal.dependencies.needed import have_dependency_image, image_name
 from nova_infra.rehearsal.record import ConnectionsRecord
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
+from nova_infra.rehearsal.tasks.containers.labels import Place
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, create_options
-from nova_infra.rehearsal.tasks.containers.place import Place
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime, SourceRuntime
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import is_whole, tables
+from nova_infra.operations.changes.stated_values import is_whole, tables
 from nova_infra.operations.changes.template_values import references, same
 from nova_infra.operations.planner.blockers.cloudformation.names import changes_kind
 from nova_infra.operations.planner.model import Action, Refusal, ResourceAction, StackKey, StackTemplate

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import tables
+from nova_infra.operations.changes.stated_values import tables
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.blockers.cloudformation.identity import identity
 from nova_infra.operations.planner.model import Refusal, StackKey

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from nova_infra.config.values.fields import aws_regions
-from nova_infra.operations.changes.certain import values_at
+from nova_infra.operations.changes.stated_values import values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import number
+from nova_infra.operations.changes.stated_values import number
 from nova_infra.operations.changes.template_values import PARTS, shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from nova_infra.checks.rule import referenced
-from nova_infra.operations.changes.certain import table
+from nova_infra.operations.changes.stated_values import table
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step

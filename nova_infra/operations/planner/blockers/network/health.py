@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import as_given
+from nova_infra.operations.changes.stated_values import as_given
 from nova_infra.operations.changes.template_values import properties, same, shown
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step

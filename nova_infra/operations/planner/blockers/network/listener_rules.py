@@ -9,7 +9,7 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import is_function, is_known, number, table, tables
+from nova_infra.operations.changes.stated_values import is_function, is_known, number, table, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step

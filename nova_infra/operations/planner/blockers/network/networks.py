@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import values_at
+from nova_infra.operations.changes.stated_values import values_at
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Action, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step

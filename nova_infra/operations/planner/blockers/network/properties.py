@@ -15,7 +15,7 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list
 from nova_infra.documents.text import shortened
-from nova_infra.operations.changes.certain import (
+from nova_infra.operations.changes.stated_values import (
     certain_entries,
     is_known,
     is_on,

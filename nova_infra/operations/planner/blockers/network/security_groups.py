@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
-from nova_infra.operations.changes.certain import table, whole
+from nova_infra.operations.changes.stated_values import table, whole
 from nova_infra.operations.changes.template_values import references
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Step

@@ -11,8 +11,8 @@ from contextlib import suppress
 from typing import Any
 
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import is_function, is_whole, may_be_left_out, number, table
 from nova_infra.operations.changes.resource_types import conditions
+from nova_infra.operations.changes.stated_values import is_function, is_whole, may_be_left_out, number, table
 from nova_infra.operations.planner.blockers.resources.limits import choice
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step

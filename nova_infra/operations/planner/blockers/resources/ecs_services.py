@@ -10,7 +10,7 @@ from typing import Any
 
 from nova_infra.checks.rule import as_list, referenced
 from nova_infra.documents.text import counted
-from nova_infra.operations.changes.certain import (
+from nova_infra.operations.changes.stated_values import (
     is_given,
     is_known,
     is_on,

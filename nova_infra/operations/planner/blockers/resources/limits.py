@@ -21,8 +21,8 @@ from functools import cache
 from typing import Any
 
 from nova_infra.checks.rule import as_list, as_text
-from nova_infra.operations.changes.certain import certain_entries, is_function, may_be_left_out, table, values_at
 from nova_infra.operations.changes.resource_types import Bounds, limits
+from nova_infra.operations.changes.stated_values import certain_entries, is_function, may_be_left_out, table, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step
 

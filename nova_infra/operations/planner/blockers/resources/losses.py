@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import is_known, is_on, number, table, tables, values_at
 from nova_infra.operations.changes.resource_types import resource_type
+from nova_infra.operations.changes.stated_values import is_known, is_on, number, table, tables, values_at
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Action, Consequence
 from nova_infra.operations.planner.step import Step

@@ -15,7 +15,7 @@ from typing import Any
 from nova_infra.checks.permissions.attached import Attached, branches, pattern_in
 from nova_infra.checks.permissions.statements import Statement, allowing, contains, pattern_of
 from nova_infra.checks.rule import Template, as_list, referenced
-from nova_infra.operations.changes.certain import is_function, table, tables, values_at
+from nova_infra.operations.changes.stated_values import is_function, table, tables, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.roles import NAME_SUFFIX, StackPlace, policy_names, trusts
 from nova_infra.operations.planner.step import Step

@@ -17,7 +17,7 @@ from typing import Any
 
 from nova_infra.deployed.stack import MAX_BYTES_WITHOUT_BUCKET
 from nova_infra.names import REVISION_OUTPUT
-from nova_infra.operations.changes.certain import certain_entries
+from nova_infra.operations.changes.stated_values import certain_entries
 from nova_infra.operations.changes.template_values import shown
 from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step

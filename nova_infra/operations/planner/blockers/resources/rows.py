@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.documents.text import shortened
-from nova_infra.operations.changes.certain import is_function, is_given, may_be_given, tables, values_at
+from nova_infra.operations.changes.stated_values import is_function, is_given, may_be_given, tables, values_at
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import is_function, tables
+from nova_infra.operations.changes.stated_values import is_function, tables
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.model import Consequence, Refusal, StackTemplate
 from nova_infra.operations.planner.step import Step

@@ -11,15 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import (
-    is_function,
-    is_off,
-    is_on,
-    is_whole,
-    number,
-    table,
-    tables,
-)
+from nova_infra.operations.changes.stated_values import is_function, is_off, is_on, is_whole, number, table, tables
 from nova_infra.operations.planner.blockers.resources.quotas import known_characters
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Step

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import (
+from nova_infra.operations.changes.stated_values import (
     is_function,
     is_given,
     is_known,

@@ -16,7 +16,7 @@ from nova_infra.checks.permissions.attached import branches
 from nova_infra.checks.permissions.statements import contains
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.documents.text import listed
-from nova_infra.operations.changes.certain import is_function, number, table, tables, values_at
+from nova_infra.operations.changes.stated_values import is_function, number, table, tables, values_at
 from nova_infra.operations.changes.template_values import references, shown
 from nova_infra.operations.planner.blockers.services.messages import keeps_order
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, StackTemplate

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import may_be_given, table, tables
+from nova_infra.operations.changes.stated_values import may_be_given, table, tables
 from nova_infra.operations.planner.model import Refusal
 from nova_infra.operations.planner.step import Fault, Judges, Step
 

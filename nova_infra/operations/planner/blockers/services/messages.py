@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 
 from nova_infra.checks.rule import referenced
 from nova_infra.documents.text import shortened
-from nova_infra.operations.changes.certain import is_on, may_be_given, parsed, table, values_at
+from nova_infra.operations.changes.stated_values import is_on, may_be_given, parsed, table, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Judges, Step
 from nova_infra.schedules import Cron, parse

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import is_known, is_on, parsed, table, tables, whole
+from nova_infra.operations.changes.stated_values import is_known, is_on, parsed, table, tables, whole
 from nova_infra.operations.planner.step import Fault, Judges
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)

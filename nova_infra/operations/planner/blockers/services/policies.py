@@ -15,7 +15,14 @@ from typing import Any
 
 from nova_infra.checks.permissions.policies import too_large
 from nova_infra.checks.rule import Finding, as_list
-from nova_infra.operations.changes.certain import certain_entries, is_whole, may_be_left_out, table, tables, values_at
+from nova_infra.operations.changes.stated_values import (
+    certain_entries,
+    is_whole,
+    may_be_left_out,
+    table,
+    tables,
+    values_at,
+)
 from nova_infra.operations.planner.blockers.resources.quotas import known_characters
 from nova_infra.operations.planner.model import Refusal, StackTemplate
 from nova_infra.operations.planner.step import Fault, Step

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nova_infra.checks.rule import as_list
-from nova_infra.operations.changes.certain import is_given, is_on, may_be_given, table, tables, values_at, whole
+from nova_infra.operations.changes.stated_values import is_given, is_on, may_be_given, table, tables, values_at, whole
 from nova_infra.operations.planner.model import Consequence
 from nova_infra.operations.planner.step import Fault, Judges, Step
 

@@ -9,7 +9,15 @@ replaces a resource is in ``changes/resource_types``.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from nova_infra.operations.changes.certain import certain_entries, is_known, is_on, number, table, tables, values_at
+from nova_infra.operations.changes.stated_values import (
+    certain_entries,
+    is_known,
+    is_on,
+    number,
+    table,
+    tables,
+    values_at,
+)
 from nova_infra.operations.changes.template_values import references, same, shown
 from nova_infra.operations.planner.model import Action, Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step

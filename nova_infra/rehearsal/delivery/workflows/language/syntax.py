@@ -8,7 +8,7 @@ from typing import Any
 
 from nova_infra.documents.yamls import MOST_VALUES, compose, is_boundless, safe_loader, values
 from nova_infra.errors import RefusedError
-from nova_infra.rehearsal.delivery.workflows.language.places import misplaced, never_equal
+from nova_infra.rehearsal.delivery.workflows.language.contexts import misplaced, never_equal
 from nova_infra.rehearsal.delivery.workflows.language.shapes import SHAPES, odd
 
 _MAY_BE_EMPTY = ("env", "concurrency")

@@ -17,9 +17,9 @@ import yaml
 from helpers.exhaustive import one_of_each
 from helpers.workflows import TEXTS
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Pipeline, Stage
-from nova_infra.rehearsal.delivery.workflows.doomed import why_no_runner
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
+from nova_infra.rehearsal.delivery.workflows.sure_failures import why_no_runner
 
 LAB = Stage("Lab", (DeployAction("shop.Deploy", 1, "acme-lab-shop", "Lab/shop.json", None),))
 CHECKOUT = "- uses: actions/checkout@v4"

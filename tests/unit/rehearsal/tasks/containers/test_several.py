@@ -15,7 +15,7 @@ import pytest
 from helpers.engines import limits_of
 from helpers.exhaustive import one_of_each
 from nova_infra.containers.engine import Engine
-from nova_infra.rehearsal.tasks.containers.place import pause_program
+from nova_infra.rehearsal.tasks.containers.labels import pause_program
 from nova_infra.rehearsal.tasks.containers.several import SeveralContainers
 from nova_infra.rehearsal.tasks.definition import HealthCheck, SharedMount, TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import ImageRuntime

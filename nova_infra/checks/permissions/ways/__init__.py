@@ -1,1 +1,0 @@
-"""Where a way to production begins, what lengthens it, and what cuts it short."""
