@@ -3,19 +3,21 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
 from nova_infra.errors import NovaError
 
 _LINES = 3
 _LINE_LENGTH = 240
 # BuildKit puts the place in the Dockerfile below the log of the step that failed, and Buildah what it holds in memory.
-_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+|.*\(UNHANDLED LOGLEVEL\).*")
+_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+|.*\(UNHANDLED LOGLEVEL\).*|.*msg=\"error unmounting.*")
 
 _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 """What Podman repeats of another program's remarks, with its line breaks written out, where it quotes its error."""
 
 _OWN_LINES = 5
 """In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
+_ERROR = re.compile(r"(?:\d+\.\d+ )?(?:ERROR|[Ee]rror|fatal|[\w.]+(?:Error|Exception)):")
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
 _LACKS = re.compile(r"exit (?:status|code:?) 12[67]\b|No module named '?(?:pip|venv|ensurepip)\b")
 """What a step says that finds no such program or package of its base image."""
@@ -135,8 +137,16 @@ def build_error(
     if isinstance(error, EngineError) and (not in_a_step or _OF_THE_MACHINE.search(said)):
         return EngineError(f"{name}: {error}")
     return ImageError(
-        f"{name}: its image does not build: {last_lines(said)}: run `nova image build --local {name.partition(':')[0]}`"
+        f"{name}: its image does not build: {_telling(said)}: run `nova image build --local {name.partition(':')[0]}`"
     )
+
+
+def _telling(said: str) -> str:
+    """The last lines, after the one above them that says why, if there is one: what a step printed may be long."""
+    last = ending(said, _LINES)
+    above = ending(said, said.count("\n") + 1)[: -len(last)]
+    why = [line for line in telling_first(above)[:1] if _ERROR.match(line)]
+    return last_lines("\n".join([*why, *last]), len(last) + 1)
 
 
 def _place(log: str, dockerfile: str) -> str:

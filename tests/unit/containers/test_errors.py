@@ -141,6 +141,15 @@ def test_what_fails_on_a_stand_in_for_reasons_of_its_own_is_the_releases_fault()
     )
 
 
+def test_the_line_that_says_why_is_named_though_others_follow_it() -> None:
+    lines = ["Collecting a", "ERROR: THESE DO NOT MATCH THE HASHES", "a==1", "Expected 5f", "Got 6e", f"Error: {PIP} 1"]
+    assert ": ERROR: THESE DO NOT MATCH THE HASHES / Expected 5f / Got 6e / Error: building at STEP" in str(
+        build_error("podman", "shop:1", lines, "")
+    )
+    above = ["STEP 1", "it is well", "no error: none", *lines[2:]]
+    assert "does not build: Expected 5f / Got 6e / Error: building" in str(build_error("podman", "shop:1", above, ""))
+
+
 def test_what_buildah_holds_in_memory_is_no_part_of_its_log() -> None:
     said = (
         'STEP 4/5: RUNN true\ntime="2026-11-26" level=error msg="+(UNHANDLED LOGLEVEL) &imagebuilder.Step{Env:[]}"\n'
