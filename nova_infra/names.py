@@ -132,6 +132,11 @@ def platform_stack_name(prefix: str) -> str:
     return stack_name(prefix, "platform")
 
 
+def private_balancer_name(prefix: str) -> str:
+    """Name of the load balancer of internal services. 32 characters at most, and none may begin with "internal-"."""
+    return f"{prefix}-in"
+
+
 def alarm_name(stack: str, kind: str) -> str:
     """Name of a service's alarm, by the name of the service's stack and one of the kinds above."""
     return f"{stack}-{kind}"

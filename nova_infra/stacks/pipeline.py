@@ -32,7 +32,7 @@ from nova_infra.constructs.pipeline.artifact_store import ArtifactStore, write_o
 from nova_infra.constructs.pipeline.asset_publishing import PublishStep, early, has_assets, publish_early
 from nova_infra.constructs.pipeline.built_assembly import WANTED, Tool, carry_cli, hand_over
 from nova_infra.constructs.pipeline.conditions import add_stage_conditions, run_beside
-from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, source_of
+from nova_infra.constructs.pipeline.connection import deliver_pushes, grant_connection, sign_pushes, source_of
 from nova_infra.constructs.pipeline.grants import acknowledge_grants
 from nova_infra.constructs.pipeline.steps import (
     BUILD_IMAGE,
@@ -139,6 +139,8 @@ class NovaPipelineStack(cdk.Stack):
         if config.source.connection_arn is not None:
             deliver_pushes(self.pipeline.pipeline, config.source)
             grant_connection(self.pipeline, config.source.connection_arn, repository=config.source.repository)
+        else:
+            sign_pushes(self.pipeline)
         self._announce(name)
         if config.images.scanning == "enhanced":
             repositories = repository_name(config.platform.name, "")

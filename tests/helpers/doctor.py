@@ -41,6 +41,8 @@ GOOD: dict[str, Any] = {
     "get_hosted_zone": {"HostedZone": {"Name": "nova.example.com.", "Config": {"PrivateZone": False}}},
     "describe_secret": {},
     "get_service_quota": {"Quota": {"Value": 100.0}},
+    "describe_addresses": {"Addresses": []},
+    "describe_vpcs": {"Vpcs": []},
     "list_service_quotas": {
         "Quotas": [
             {"QuotaName": "Build projects", "QuotaCode": "L-1", "Value": 5000.0},

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from nova_infra.checks.acknowledge import NIST, acknowledge
 from nova_infra.constructs.network.ingress import application_load_balancer, not_found
+from nova_infra.names import private_balancer_name
 
 
 class PrivateIngress(Construct):
@@ -36,7 +37,7 @@ class PrivateIngress(Construct):
         self.load_balancer = application_load_balancer(
             self,
             vpc,
-            name=f"{name}-in",  # A name has 32 characters at most, and must not begin with "internal-".
+            name=private_balancer_name(name),
             security_group=self._group(name, vpc, cidr),
             deletion_protection=deletion_protection,
             log_bucket=log_bucket,

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import aws_cdk as cdk
 from aws_cdk import aws_codepipeline as codepipeline
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import pipelines
 
+from nova_infra.checks.acknowledge import AWS_SOLUTIONS, NIST, acknowledge
 from nova_infra.config import Source
 from nova_infra.constructs.statements import allow
 
@@ -58,6 +60,30 @@ def source_of(source: Source) -> pipelines.CodePipelineSource:
     # This action can only hand on an archive: without git there is no commit to tag images with.
     return pipelines.CodePipelineSource.git_hub(
         source.repository, source.branch, authentication=cdk.SecretValue.secrets_manager(source.token_secret)
+    )
+
+
+def sign_pushes(pipeline: pipelines.CodePipeline) -> None:
+    """Give the webhook a secret of its own: with CDK's, GitHub would sign pushes with the token itself.
+
+    AWS asks for one that nothing else uses, of at most 100 characters, which CloudFormation may read by a dynamic
+    reference: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_WebhookAuthConfiguration.html. Pushes
+    signed with one of special characters are ignored (cloudposse/terraform-aws-cicd#89).
+    """
+    [webhook] = (node for node in pipeline.node.find_all() if isinstance(node, codepipeline.CfnWebhook))
+    letters = secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=64)
+    secret = secretsmanager.Secret(
+        cdk.Stack.of(pipeline), "Webhook", description="Signs what GitHub sends", generate_secret_string=letters
+    )
+    webhook.authentication_configuration = codepipeline.CfnWebhook.WebhookAuthConfigurationProperty(
+        secret_token=secret.secret_value.unsafe_unwrap()
+    )
+    acknowledge(
+        secret,
+        "GitHub keeps a copy that a rotation would not reach, and it can do nothing but start the pipeline",
+        f"{AWS_SOLUTIONS}-SMG4",
+        f"{NIST}-SecretsManagerRotationEnabled",
+        f"{NIST}-SecretsManagerUsingKMSKey",
     )
 
 

@@ -1,56 +1,89 @@
-"""Finds records, queues and registry settings that exist already, which a first deployment would create.
+"""Finds records, queues, load balancers, log groups and registry settings that a first deployment would create.
 
 Nothing of this is in a template that is deployed: a record that was made by hand, the queue of a worker that was
-removed, which is kept for its messages, or a setting that a registry has once:
+removed, which is kept for its messages, what a failed deployment left behind, such as a load balancer that is protected
+from deletion, or a setting that a registry has once:
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry-settings.html.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeAlias
 
 from nova_infra.config import Config, Environment, Service
-from nova_infra.config.resolved import resolved
+from nova_infra.config.group import group
+from nova_infra.config.resolved import Resolved, resolved
+from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.deployed.protocol import Account
 from nova_infra.errors import NovaError
 from nova_infra.names import (
     REGISTRY_STACK,
     environment_prefix,
+    firewall_log_group,
+    hook_log_group,
+    job_log_group,
     platform_stack_name,
+    private_balancer_name,
+    smoke_name,
     stack_name,
+    together_name,
 )
 from nova_infra.operations.doctor.check import Check, is_anothers, not_known
 
+_NO_BALANCER = ("LoadBalancerNotFound", "LoadBalancerNotFoundException")
 _NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
 
 def leftovers(config: Config, environment: Environment, access: Account) -> Iterator[Check]:
     """Records and queues in the way of stacks that are not deployed yet; nothing where there are none."""
     prefix = environment_prefix(config.platform.name, environment.name)
-    services = [resolved(service, environment).service for service in config.services]
-    for stack, (hosts, queues) in _made(prefix, environment, services).items():
+    found = [resolved(service, environment) for service in config.services]
+    looks = {platform_stack_name(prefix): list(_of_platform(prefix, config, environment, found))}
+    looks |= {
+        stack_name(prefix, each.service.name): list(_of_service(prefix, environment, each.service)) for each in found
+    }
+    for stack, finders in looks.items():
         try:
-            if _is_deployed(stack, access):
+            if not finders or _is_deployed(stack, access):
                 continue
-            for host in hosts:
-                yield from _record(host, environment, access)
-            for queue in queues:
-                yield from _queue(queue, access)
+            for find in finders:
+                yield from find(access)
         except NovaError as error:
             yield not_known(f"what would block {stack}", error)
 
 
-def _made(
-    prefix: str, environment: Environment, services: list[Service]
-) -> Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Stack to the host names and the queues that it creates."""
-    domain = environment.domain
-    made: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-    made[platform_stack_name(prefix)] = ((domain.name,) if domain else (), ())
-    for service in services:
-        stack, queue = stack_name(prefix, service.name), service.queue
-        hosts = tuple(host for host in service.hosts if domain is not None and host != domain.name)
-        made[stack] = (hosts, queue.names(stack) if queue is not None and not queue.existing else ())
-    return {stack: names for stack, names in made.items() if any(names)}
+_Finder: TypeAlias = Callable[[Account], Iterator[Check]]
+
+
+def _of_platform(prefix: str, config: Config, environment: Environment, found: Iterable[Resolved]) -> Iterator[_Finder]:
+    """What looks for everything that the platform's stack creates under a name of its own."""
+    if environment.domain is not None:
+        yield partial(_record, environment.domain.name, environment)
+    names = {
+        prefix: environment.network.load_balancer is None,
+        private_balancer_name(prefix): any(each.internal for each in config.services),
+    }
+    for name in (name for name, made in names.items() if made):
+        yield partial(_balancer, name, platform_stack_name(prefix), environment)
+    tested = any(smoke_paths(each.service, each.environment, config.services) for each in found)
+    groups = {
+        firewall_log_group(prefix): environment.waf,
+        hook_log_group(smoke_name(prefix)): tested,
+        hook_log_group(together_name(prefix)): bool(group(config.release, config.services, environment)),
+    }
+    for name in (name for name, made in groups.items() if made):
+        yield partial(_log_group, name, environment)
+
+
+def _of_service(prefix: str, environment: Environment, service: Service) -> Iterator[_Finder]:
+    """What looks for everything that a service's stack creates under a name of its own."""
+    stack, queue, domain = stack_name(prefix, service.name), service.queue, environment.domain
+    if domain is not None:
+        yield from (partial(_record, host, environment) for host in service.hosts if host != domain.name)
+    if queue is not None and not queue.existing:
+        yield from (partial(_queue, name) for name in queue.names(stack))
+    if service.kind == "job":
+        yield partial(_log_group, job_log_group(stack), environment)
 
 
 def _is_deployed(stack: str, access: Account) -> bool:
@@ -96,6 +129,41 @@ def _queue(name: str, access: Account) -> Iterator[Check]:
         f"the queue {name} is there already, and CloudFormation would refuse to create its own",
         "set existing = true in the worker's queue, with name and dead; or delete it and wait a minute",
     )
+
+
+def _balancer(name: str, stack: str, environment: Environment, access: Account) -> Iterator[Check]:
+    """https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html, Name."""
+    try:
+        [found] = access.call("elbv2", "describe_load_balancers", Names=[name])["LoadBalancers"]
+    except NovaError as error:
+        if error.code in _NO_BALANCER:
+            return
+        raise
+    arn = found["LoadBalancerArn"]
+    [described] = access.call("elbv2", "describe_tags", ResourceArns=[arn])["TagDescriptions"]
+    tags = {each["Key"]: each["Value"] for each in described["Tags"]}
+    command = f"aws elbv2 {{}} --region {environment.region} --load-balancer-arn {arn}"
+    steps = [command.format("delete-load-balancer")]
+    if environment.approval:
+        unprotect = f"{command.format('modify-load-balancer-attributes')} --attributes"
+        steps.insert(0, f"{unprotect} Key=deletion_protection.enabled,Value=false")
+    remedy = " && ".join(steps)
+    if tags.get("aws:cloudformation:stack-name") != stack:
+        remedy = "it is not this installation's: choose another platform.name, or have its owner give it up"
+    yield Check(
+        False, f"the load balancer {name} is there already, and CloudFormation would refuse to create its own", remedy
+    )
+
+
+def _log_group(name: str, environment: Environment, access: Account) -> Iterator[Check]:
+    found = access.pages("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=name)
+    if any(each["logGroupName"] == name for each in found):
+        yield Check(
+            False,
+            f"the log group {name} is there already, and CloudFormation would refuse to create its own",
+            f"read what it says of the failure, then aws logs delete-log-group --region {environment.region} "
+            f"--log-group-name {name}",
+        )
 
 
 def settings_of_others(config: Config, access: Account) -> Iterator[Check]:

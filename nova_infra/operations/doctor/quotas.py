@@ -1,15 +1,19 @@
-"""Checks an account's quotas (vCPUs, addresses, CodeBuild's builds) for all environments in it together."""
+"""Checks an account's quotas (vCPUs, addresses, VPCs, CodeBuild's builds) for all environments in it together."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from nova_infra.config import Config, Environment
 from nova_infra.config.resolved import resolved
 from nova_infra.deployed.model import VCPU_QUOTA
 from nova_infra.deployed.protocol import Account
 from nova_infra.errors import NovaError
+from nova_infra.names import environment_prefix, platform_stack_name
 from nova_infra.operations.doctor.check import Check, not_known
 
-_ADDRESS_QUOTA = ("ec2", "L-0263D0A3")  # EC2-VPC Elastic IPs
+# EC2-VPC Elastic IPs, and VPCs per Region: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
+_ADDRESS_QUOTA, _NETWORK_QUOTA = ("ec2", "L-0263D0A3"), ("vpc", "L-F678F1CE")
+_OWN = "amazon"
+_LISTS = {_ADDRESS_QUOTA: ("describe_addresses", "Addresses"), _NETWORK_QUOTA: ("describe_vpcs", "Vpcs")}
 
 # The compute types that CDK gives the pipeline's projects; the quotas are named after them:
 # https://docs.aws.amazon.com/general/latest/gr/codebuild.html
@@ -27,8 +31,14 @@ def environment_quotas(config: Config, environment: Environment, access: Account
     told = f"Fargate vCPUs, with twice the tasks in a deployment{shared}"
     yield _quota(access, ("fargate", VCPU_QUOTA), vcpus, told)
     made = [each for each in sharing if each.network.vpc is None]  # a VPC that exists has the gateways that it has
-    if addresses := sum(each.network.nat_gateways for each in made):
-        yield _quota(access, _ADDRESS_QUOTA, addresses, f"elastic addresses, for NAT gateways{shared}")
+    own = {platform_stack_name(environment_prefix(config.platform.name, each.name)) for each in made}
+    wanted = {
+        _ADDRESS_QUOTA: (sum(each.network.nat_gateways for each in made), "elastic addresses, for NAT gateways"),
+        _NETWORK_QUOTA: (len(made), "VPCs"),
+    }
+    for quota, (number, what) in wanted.items():
+        if number:
+            yield _with_others(access, quota, number, f"{what}{shared}", own)
 
 
 def build_quotas(config: Config, access: Account) -> Iterator[Check]:
@@ -66,6 +76,20 @@ def _builds(kind: str, value: float, code: str) -> Check:
     return Check(True, f"{value:g} concurrent {kind} builds")
 
 
+def _with_others(access: Account, quota: tuple[str, str], number: int, what: str, own: Container[str | None]) -> Check:
+    """Check a quota that also counts what is there already and does not belong to the stacks of these names."""
+    operation, key = _LISTS[quota]
+    try:
+        listed = access.call("ec2", operation)[key]
+    except NovaError as error:
+        return not_known(f"how many {what} there are", error)
+    # Addresses that a service manages, and those that an account has brought along, do not count.
+    counted = (each for each in listed if not each.get("ServiceManaged") and each.get("PublicIpv4Pool", _OWN) == _OWN)
+    tags = ({tag["Key"]: tag["Value"] for tag in each.get("Tags", ())} for each in counted)
+    others = sum(each.get("aws:cloudformation:stack-name") not in own for each in tags)
+    return _quota(access, quota, number + others, f"{what}{f', with {others} of others' if others else ''}")
+
+
 def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) -> Check:
     service, code = quota
     try:
@@ -73,8 +97,8 @@ def _quota(access: Account, quota: tuple[str, str], needed: float, what: str) ->
     except NovaError as error:
         return not_known(f"the quota of {what}", error)
     value = float(answer["Quota"]["Value"])
-    lower = "max_tasks" if service == "fargate" else "nat_gateways"
-    remedy = f"request {needed:g} in Service Quotas ({service} {code}), or lower {lower} in nova.toml"
+    other = {"fargate": "lower max_tasks in nova.toml", "ec2": "lower nat_gateways in nova.toml"}
+    remedy = f"request {needed:g} in Service Quotas ({service} {code}), or {other.get(service, 'use network.vpc')}"
     return Check(value >= needed, f"{needed:g} of {value:g} {what}", "" if value >= needed else remedy)
 
 

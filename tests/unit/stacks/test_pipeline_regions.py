@@ -80,3 +80,14 @@ def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_envir
     # The boundary knows roles by what their names begin with.
     for begins in ("PipelineRole", "PipelineImages"):
         assert any(name.startswith(begins) for name in roles)
+
+
+def test_github_signs_pushes_with_a_secret_that_nothing_else_uses(made: Assembly) -> None:
+    [(name, secret)] = made.resources(STACK, "AWS::SecretsManager::Secret").items()
+    [webhook] = made.properties(STACK, "AWS::CodePipeline::Webhook")
+    signed = webhook["AuthenticationConfiguration"]["SecretToken"]
+    assert signed == {"Fn::Join": ["", ["{{resolve:secretsmanager:", {"Ref": name}, ":SecretString:::}}"]]}
+    assert json.dumps(made.template(STACK)).count(json.dumps({"Ref": name})) == 1
+    made_of = secret["Properties"]["GenerateSecretString"]
+    assert made_of["ExcludePunctuation"] is True
+    assert made_of["PasswordLength"] <= 100, "AWS takes no longer one"

@@ -23,6 +23,7 @@ def test_a_ready_installation_has_nothing_to_fix(checks: Any) -> None:
         f"trusts the toolchain {TOOLCHAIN}",
         "4 of 100 Fargate vCPUs, with twice the tasks in a deployment",
         "1 of 100 elastic addresses, for NAT gateways",
+        "1 of 100 VPCs",
     ]
 
 
@@ -136,7 +137,7 @@ def test_what_may_not_be_looked_at_is_not_known(checks: Any) -> None:
     denied = DeniedError("AWS does not allow servicequotas:GetServiceQuota")
     found = checks(get_service_quota=denied, get_connection=denied, describe_stacks=denied)
     assert faults(found, "dev") == []
-    assert [check.right for check in found["dev"]] == [True, None, None, None]
+    assert [check.right for check in found["dev"]] == [True, None, None, None, None]
 
 
 def test_no_image_yet_is_no_fault_because_the_pipeline_builds_it(checks: Any) -> None:
@@ -218,8 +219,24 @@ def test_environments_of_one_account_share_its_quotas(checks: Any, config: Confi
         [check] = [check for check in checks_[part] if what in check.what]
         return float(check.what.partition(" ")[0])
 
-    for what in ("Fargate vCPUs", "elastic addresses"):
+    for what in ("Fargate vCPUs", "elastic addresses", "VPCs"):
         together = needed(alone, first.name, what) + needed(alone, second.name, what)
         assert needed(found, first.name, what) == needed(found, second.name, what) == together
         assert needed(found, third.name, what) == needed(alone, third.name, what)
     assert any("of dev and staging together" in check.what for check in found["dev"])
+
+
+def test_addresses_and_networks_of_others_count_too_and_those_of_its_own_once(checks: Any) -> None:
+    own = {"Tags": [{"Key": "aws:cloudformation:stack-name", "Value": "nova-prod-platform"}]}
+    other = {"Tags": [{"Key": "aws:cloudformation:stack-name", "Value": "shop-prod-platform"}]}
+    managed = {"ServiceManaged": "alb"}
+    there = {
+        "describe_addresses": {"Addresses": [own, own, own, other, managed, {"PublicIpv4Pool": "ipv4pool-ec2-1"}]},
+        "describe_vpcs": {"Vpcs": [own, other, {}]},
+    }
+    found = checks(**there, get_service_quota={"Quota": {"Value": 3.0}})["prod"]
+    said = [(each.right, each.what) for each in found if "of others" in each.what]
+    assert said == [
+        (False, "4 of 3 elastic addresses, for NAT gateways, with 1 of others"),
+        (True, "3 of 3 VPCs, with 2 of others"),
+    ]

@@ -1,7 +1,9 @@
 """``nova doctor`` looks at what no template makes: networks that exist, what is in the way, bootstraps of regions."""
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -124,7 +126,17 @@ def test_a_network_that_differs_is_reported_before_aws_refuses_it(
     assert remedy in do
 
 
-def in_the_way(*, deployed: bool = False, records: Any = (), queues: tuple[str, ...] = ()) -> Account:
+BALANCER = "arn:aws:elasticloadbalancing:us-east-1:333333333333:loadbalancer/app/nova-prod/0a1b2c3d"
+
+
+def in_the_way(
+    *,
+    deployed: bool = False,
+    records: Any = (),
+    queues: tuple[str, ...] = (),
+    balancers: Mapping[str, str] = MappingProxyType({}),
+    logs: tuple[str, ...] = (),
+) -> Account:
     def queue(QueueName: str) -> Any:  # noqa: N803  the API's name
         return {"QueueUrl": "u"} if QueueName in queues else gone("AWS.SimpleQueueService.NonExistentQueue")
 
@@ -132,8 +144,22 @@ def in_the_way(*, deployed: bool = False, records: Any = (), queues: tuple[str, 
         found = sorted((name, kind) for name, kind in records if name.rstrip(".") >= StartRecordName)
         return {"ResourceRecordSets": [{"Name": name, "Type": kind} for name, kind in found[:1]]}
 
+    def balancer(Names: list[str]) -> Any:  # noqa: N803
+        found = [{"LoadBalancerArn": BALANCER} for name in Names if name in balancers]
+        return {"LoadBalancers": found} if found else gone("LoadBalancerNotFound")
+
     stack: Any = {"Stacks": [{}]} if deployed else gone("ValidationError")
-    return Account(describe_stacks=stack, get_queue_url=queue, list_resource_record_sets=after)
+    tags = [{"Key": "aws:cloudformation:stack-name", "Value": each} for each in balancers.values()]
+    return Account(
+        describe_stacks=stack,
+        get_queue_url=queue,
+        list_resource_record_sets=after,
+        describe_load_balancers=balancer,
+        describe_tags={"TagDescriptions": [{"Tags": tags}]},
+        describe_log_groups=lambda logGroupNamePrefix: {  # noqa: N803
+            "logGroups": [{"logGroupName": each} for each in logs if each.startswith(logGroupNamePrefix)]
+        },
+    )
 
 
 def test_nothing_in_the_way_says_nothing() -> None:
@@ -157,6 +183,32 @@ def test_a_record_and_a_queue_that_are_there_already_are_in_the_way_of_a_new_sta
     assert list(leftovers(config, config.environments[1], there)) == []
 
 
+def test_what_a_failed_deployment_left_behind_is_named_with_the_commands_that_remove_it() -> None:
+    config, protected = configured(), {"nova-prod": "nova-prod-platform"}
+    groups = ("aws-waf-logs-nova-prod-2", "/nova/nova-prod-smoke", "/nova/nova-prod-together")
+    [balancer] = told(leftovers(config, config.environments[2], in_the_way(balancers=protected)))
+    at = f"--region us-east-1 --load-balancer-arn {BALANCER}"
+    assert balancer[0] is False
+    assert balancer[1].startswith("the load balancer nova-prod is there already")
+    assert balancer[2] == (
+        f"aws elbv2 modify-load-balancer-attributes {at} --attributes Key=deletion_protection.enabled,Value=false "
+        f"&& aws elbv2 delete-load-balancer {at}"
+    )
+    [(right, what, remedy)] = told(leftovers(config, config.environments[2], in_the_way(logs=groups)))
+    assert right is False
+    assert what.startswith("the log group /nova/nova-prod-smoke is there already")
+    assert remedy.endswith("aws logs delete-log-group --region us-east-1 --log-group-name /nova/nova-prod-smoke")
+
+
+def test_nobody_is_asked_to_delete_a_load_balancer_of_somebody_else() -> None:
+    config = configured()
+    account = in_the_way(balancers={"nova-dev": "shop-platform"})
+    [(right, _, remedy)] = told(leftovers(config, config.environments[0], account))
+    assert right is False
+    assert "delete" not in remedy
+    assert "platform.name" in remedy
+
+
 @pytest.mark.parametrize("answer", [ServiceError("AWS: not there", "NoSuchHostedZone"), ANOTHERS])
 def test_an_unreadable_hosted_zone_is_reported_once(answer: NovaError) -> None:
     config = configured()
@@ -164,6 +216,8 @@ def test_an_unreadable_hosted_zone_is_reported_once(answer: NovaError) -> None:
         describe_stacks=gone("ValidationError"),
         list_resource_record_sets=answer,
         get_queue_url=gone("QueueDoesNotExist"),
+        describe_load_balancers=gone("LoadBalancerNotFoundException"),
+        describe_log_groups={"logGroups": []},
     )
     assert list(leftovers(config, config.environments[1], account)) == []
 

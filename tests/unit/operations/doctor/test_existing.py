@@ -320,8 +320,10 @@ def test_a_network_without_public_subnets_is_right_where_the_load_balancer_exist
     assert check.right
 
 
-def test_a_network_that_exists_needs_no_elastic_addresses() -> None:
+def test_a_network_that_exists_needs_no_elastic_addresses_and_no_other_vpc() -> None:
     config = configured()
-    account = Account(get_service_quota={"Quota": {"Value": 500.0}})
-    for number, told in ((0, 2), (1, 1)):
+    account = Account(
+        get_service_quota={"Quota": {"Value": 500.0}}, describe_addresses={"Addresses": []}, describe_vpcs={"Vpcs": []}
+    )
+    for number, told in ((0, 3), (1, 1)):
         assert len(list(environment_quotas(config, config.environments[number], account))) == told

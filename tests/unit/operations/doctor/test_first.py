@@ -38,6 +38,8 @@ FIRST: dict[str, Any] = {
     "batch_get_account_status": {"accounts": [{"resourceState": {"ecr": {"status": "ENABLED"}}}]},
     "get_open_id_connect_provider": {},
     "get_registry_scanning_configuration": {"scanningConfiguration": {"scanType": "BASIC", "rules": []}},
+    "describe_load_balancers": missing("LoadBalancerNotFound"),
+    "describe_log_groups": {"logGroups": []},
     "get_signing_configuration": missing("SigningConfigurationNotFoundException"),
 }
 
