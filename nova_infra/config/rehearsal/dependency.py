@@ -95,7 +95,12 @@ class Dependency(Model):
         ],
         ...,
     ] = ()
-    """Hosts in ``connects_to`` that it stands in for. Default: none."""
+    """Hosts in ``connects_to`` that it stands in for, at its ``port``. Default: none."""
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Where it listens, and where it is asked whether it is ready."""
+        return frozenset({self.port, self.ready.port or self.port})
 
     @field_validator("provides")
     @classmethod

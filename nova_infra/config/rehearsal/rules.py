@@ -37,7 +37,7 @@ def rehearsal_contradictions(
         yield f"{key}[{index}].name: {name!r} is used twice: give each its own name"
     provided: dict[str, int] = {}
     places = list(_places(environments, services))
-    taken: dict[str, int] = {}
+    taken: dict[tuple[str, int], int] = {}
     for index, dependency in dependencies.items():
         for variable in dependency.provides:
             if (first := provided.setdefault(variable, index)) != index:
@@ -47,8 +47,9 @@ def rehearsal_contradictions(
                 )
         for number, host in enumerate(dependency.stands_for):
             where = f"{key}[{index}].stands_for[{number}]"
-            if (first := taken.setdefault(host, index)) != index:
-                yield f"{where}: {dependencies[first].name} stands for {host}, too: remove one of the two"
+            at = f"{host} at port {dependency.port}"
+            if (first := taken.setdefault((host, dependency.port), index)) != index:
+                yield f"{where}: {dependencies[first].name} stands for {at}, too: remove one of the two"
             yield from _stands(where, dependency, host, names_of(host, environments), places, complete=complete)
 
 

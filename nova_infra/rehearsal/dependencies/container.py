@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
@@ -52,15 +53,23 @@ class DependencyContainer:
 
     Attributes:
         in_network: Whether tasks are containers in its network, and not processes of this machine.
+        holder: The one whose address it shares, because both stand for one host. It starts first and ends last.
+        ports: What is published at its address: its own ports, and those of all that share it.
     """
 
     needed: Needed
     place: Place
     in_network: bool
+    holder: DependencyContainer | None = None
+    ports: frozenset[int] = frozenset()
     _container: str = ""
     _ports: dict[int, int] = field(default_factory=dict)
     _address: str = ""
     _limits: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Its ports are its own as long as it shares its address with nobody."""
+        self.ports = self.ports or self.needed.wanted.ports
 
     @property
     def name(self) -> str:
@@ -111,12 +120,27 @@ class DependencyContainer:
             for name, value in self.needed.wanted.provides.items()
         }
 
+    def share(self, others: Sequence[DependencyContainer]) -> None:
+        """Have one address with those of the others that stand for one of its hosts at another port."""
+        for other in others:
+            mine, its = self.holder or self, other.holder or other
+            both = self.needed.hosts & other.needed.hosts
+            if not both or mine is its or self.needed.retired or other.needed.retired:
+                continue
+            if mine.ports & its.ports:
+                fault = f"stands for {' and '.join(sorted(both))}, as {other.name} does, where a port is taken already"
+                raise self._error(fault, "give it a port or a host of its own")
+            its.ports |= mine.ports
+            for each in (*others, self):
+                if (each.holder or each) is mine:
+                    each.holder = its
+
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        wanted = self.needed.wanted
         for attempt in range(1, _TRIES + 1):
             self._container = f"{self.place.network.name}-{self.name}-{next(_NUMBERS)}"
-            self._ports = {port: free_port() for port in (wanted.port, wanted.ready.port or wanted.port)}
+            own = {port: free_port() for port in self.ports}
+            self._ports = self.holder._ports if self.holder else own
             code, _, said = await self._engine("run", "--detach", *self._arguments())
             if not code:
                 break
@@ -129,7 +153,8 @@ class DependencyContainer:
             if "address already in use" not in said.lower() or attempt == _TRIES:
                 raise self._error(f"does not start: {last_lines(said, 1)}", "correct its image or command")
         where = f'{{{{(index .NetworkSettings.Networks "{self.place.network.name}").IPAddress}}}}'
-        _, self._address, _ = await self._engine("inspect", f"--format={where}", self._container)
+        at = self.holder._container if self.holder else self._container
+        _, self._address, _ = await self._engine("inspect", f"--format={where}", at)
         await self._wait()
 
     async def stop(self) -> str:
@@ -147,15 +172,18 @@ class DependencyContainer:
 
     def _arguments(self) -> list[str]:
         podman, gateway = not self.place.engine.is_docker, self.place.network.gateway
+        network = [
+            f"--network={self.place.network.name}",
+            *(f"--publish={_LOOPBACK}:{here}:{there}" for there, here in sorted(self._ports.items())),
+            *([f"--add-host=host.docker.internal:{gateway}"] if gateway else []),
+        ]
         return [
             f"--name={self._container}",
             f"--label={self.place.label}",
-            f"--network={self.place.network.name}",
-            *(f"--publish={_LOOPBACK}:{here}:{there}" for there, here in sorted(self._ports.items())),
+            *([f"--network=container:{self.holder._container}"] if self.holder else network),
             "--no-healthcheck",
             *self._limits,
             *(["--http-proxy=false"] if podman else []),
-            *([f"--add-host=host.docker.internal:{gateway}"] if gateway else []),
             *(f"--env={name}={value}" for name, value in sorted(self.needed.wanted.environment.items())),
             self.needed.image,
             *(self.needed.wanted.command or ()),

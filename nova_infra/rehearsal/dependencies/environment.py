@@ -41,10 +41,13 @@ class Dependencies:
         self._barred: dict[str, dict[str, str]] = {}
         self._released: set[str] = set()
         self._in_network = runtime.kind == "images"
-        self._containers = []
+        self._containers: list[DependencyContainer] = []
         for needed in runtime.dependencies:
             assert runtime.place is not None, "a runtime with dependencies has a place for them"
-            self._containers.append(DependencyContainer(needed, runtime.place, in_network=self._in_network))
+            container = DependencyContainer(needed, runtime.place, in_network=self._in_network)
+            if self._in_network:
+                container.share(self._containers)
+            self._containers.append(container)
             limit = limit_of(needed.wanted)
             self._records.setdefault(
                 needed.wanted.name,
@@ -53,7 +56,8 @@ class Dependencies:
 
     async def start(self) -> None:
         """Start all of them, and wait until they are ready."""
-        await gather(*(container.start() for container in self._containers))
+        for guests in (False, True):
+            await gather(*(each.start() for each in self._containers if bool(each.holder) is guests))
         for container in self._containers:
             if hosts := container.out_of_reach if self._in_network else sorted(container.needed.hosts):
                 self._gap(
@@ -63,10 +67,12 @@ class Dependencies:
 
     async def stop(self) -> None:
         """Remove them, and note which had ended before. Safe to call twice."""
-        ended = await gather(*(container.stop() for container in self._containers))
-        for container, how in zip(self._containers, ended, strict=True):
-            if how:
-                self._gap(f"{container.name}, on which services depend, {how} in {self._environment}")
+        for guests in (True, False):  # An engine keeps an address while another container shares it.
+            containers = [each for each in self._containers if bool(each.holder) is guests]
+            ended = await gather(*(container.stop() for container in containers))
+            for container, how in zip(containers, ended, strict=True):
+                if how:
+                    self._gap(f"{container.name}, on which services depend, {how} in {self._environment}")
 
     def note_connections(self, tasks: Sequence[Task]) -> None:
         """Note the connections that tasks hold to each of them now, where this machine shows them."""
@@ -118,9 +124,7 @@ class Dependencies:
             definition,
             environment={**definition.environment, **provided},
             secrets={name: value for name, value in definition.secrets.items() if name not in provided},
-            hosts={host: each.nobody if each.name in closed else each.address for each in known for host in each.hosts}
-            if self._in_network
-            else {},
+            hosts=_hosts(known, closed) if self._in_network else {},
         )
 
     @property
@@ -138,6 +142,12 @@ class Dependencies:
     def _gap(self, sentence: str) -> None:
         if sentence not in self._gaps:
             self._gaps.append(sentence)
+
+
+def _hosts(containers: Iterable[DependencyContainer], closed: Collection[str]) -> dict[str, str]:
+    """Host to address. One that is reached at one port leads there, whatever is closed at its others."""
+    closed_first = sorted(containers, key=lambda each: each.name not in closed)
+    return {host: each.nobody if each.name in closed else each.address for each in closed_first for host in each.hosts}
 
 
 def _provided(

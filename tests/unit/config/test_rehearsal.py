@@ -62,7 +62,7 @@ REFUSED: dict[str, tuple[list[dict[str, Any]], tuple[str, ...], str]] = {
     "a host twice": (
         [DATABASE | {"stands_for": ["db"]}, CACHE | {"port": 5432, "stands_for": ["db"]}],
         ("db:5432",),
-        "[1].stands_for[0]: database stands for db, too: remove one of the two",
+        "[1].stands_for[0]: database stands for db at port 5432, too: remove one of the two",
     ),
     "a variable twice": (
         [DATABASE | {"provides": {"URL": "{host}"}}, CACHE | {"provides": {"URL": "{host}"}}],
@@ -93,6 +93,13 @@ def test_contradictions_are_one_line_with_key_and_remedy(raw: dict[str, Any], ca
     [line] = str(raised.value).splitlines()
     assert line.startswith("nova.toml: rehearsal.dependencies[")
     assert said in line
+
+
+def test_one_host_has_a_stand_in_for_each_port(raw: dict[str, Any]) -> None:
+    both = (each | {"stands_for": ["data.internal"]} for each in (DATABASE, CACHE))
+    found = config(raw, *both, connects_to=("data.internal:5432", "data.internal:6379"))
+    parts = (dict(enumerate(part)) for part in (found.rehearsal.dependencies, found.environments, found.services))
+    assert uncovered(*parts) == []
 
 
 def test_a_build_needs_a_dockerfile(example: Path, tmp_path: Path) -> None:

@@ -172,6 +172,34 @@ def test_what_it_provides_wins_over_variables_and_secrets_of_the_same_name(place
     assert "--add-host=db.internal:10.97.7.9" in options
 
 
+def test_stand_ins_of_one_host_share_its_address(place: Callable[[Engine], Place]) -> None:
+    """Whatever the order; another engine's container with an address of its own would hide the first's port."""
+    engine = Scripted(inspect=[(0, "10.97.7.9", "")])
+    runtime = ImageRuntime(engine)
+    runtime.place = place(engine)
+    kinds = {"db": (5432, {"a.internal"}), "mq": (5672, {"b.internal"}), "cache": (6379, {"a.internal", "b.internal"})}
+    wanted = [
+        Needed(dependency(name=name, port=port, ready=["true"]), "tiny:1", frozenset(hosts))
+        for name, (port, hosts) in kinds.items()
+    ]
+    found = provided(runtime, *wanted)
+    asyncio.run(found.start())
+    first, *others = [each for each in engine.asked if each[0] == "run"]  # type: ignore[attr-defined]
+    [holder] = [each.removeprefix("--name=") for each in first if each.startswith("--name=")]
+    published = {each.rpartition(":")[2] for each in first if each.startswith("--publish=")}
+    assert published == {"5432", "5672", "6379"}
+    for other in others:
+        assert f"--network=container:{holder}" in other
+        assert not [each for each in other if each.startswith(("--publish", "--add-host"))], "engines refuse them"
+    assert found.provide(SHOP).hosts.keys() == {*kinds, "a.internal", "b.internal"}
+    asyncio.run(found.stop())
+    removed = [each[-1] for each in engine.asked if each[0] == "rm"]  # type: ignore[attr-defined]
+    assert removed[-1] == holder, "Podman keeps one whose network is shared"
+    taken = Needed(dependency(name="late", port=5432), "tiny:1", frozenset({"b.internal"}))
+    with pytest.raises(EngineError, match=r"late stands for b.internal, as mq does, where a port is taken already"):
+        provided(runtime, *wanted, taken)
+
+
 def test_from_sources_it_is_reached_at_a_port_of_this_machine(place: Callable[[Engine], Place]) -> None:
     engine = Scripted(inspect=[RUNNING])
     runtime = SourceRuntime(engine)
