@@ -152,6 +152,10 @@ class Process:
             _send(signal.SIGKILL, family)
             await self.wait()
 
+    def listening_ports(self) -> set[int]:
+        """The TCP ports that it and its descendants listen on."""
+        return {port for _, port in self.listening()}
+
     def listening(self) -> list[tuple[str, int]]:
         """The addresses and TCP ports that it and its descendants listen on."""
         found: set[tuple[str, int]] = set()

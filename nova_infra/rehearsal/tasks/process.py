@@ -30,7 +30,6 @@ from nova_infra.rehearsal.tasks.task import (
     TaskFailedError,
     free_port,
     last_words,
-    place_of,
 )
 from nova_infra.rehearsal.usage.filling.disk import written
 from nova_infra.rehearsal.usage.pressure import Pressure
@@ -202,14 +201,10 @@ class ProcessTask(Task):
             await asyncio.sleep(_GUARD_SECONDS)
 
     def listens_on(self, port: int) -> bool:
-        return port in self._listening_ports()
+        return self._process is not None and port in self._process.listening_ports()
 
-    def _listening_ports(self) -> set[int]:
-        return {port for _, port in self._process.listening()} if self._process is not None else set()
-
-    def places(self) -> list[str]:
-        found = self._process.listening() if self._process is not None else []
-        return [place_of(address, self.definition.port if port == self.port else port) for address, port in found]
+    def listened_on(self) -> list[tuple[str, int]]:
+        return self._process.listening() if self._process is not None else []
 
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         process = await start_process(words, directory=self._place("work"), environment=self._environment())
@@ -290,7 +285,7 @@ class ProcessTask(Task):
         look_at, elsewhere_since = time.monotonic(), float("inf")
         while True:
             taken = _listens(self.port)
-            if taken and self._process.exit_code is None and self.port in self._listening_ports():
+            if taken and self._process.exit_code is None and self.port in self._process.listening_ports():
                 self._listening_since, self._seen_listening = time.monotonic(), True
                 self._started_in = self._meter.seconds_with_a_processor()
                 self._limit_memory(self._meter.memory())  # the kernel would not wait for the next look
@@ -304,7 +299,7 @@ class ProcessTask(Task):
                 raise TaskFailedError(self.stopped_reason())
             self._started_in = self._meter.seconds_with_a_processor()
             if (now := time.monotonic()) >= look_at:
-                look_at, ports = now + _LOOK_SECONDS, self._listening_ports()
+                look_at, ports = now + _LOOK_SECONDS, self._process.listening_ports()
                 if self.definition.port in ports and self.port not in ports:
                     raise NovaError(FIXED_PORT.format(self.definition.revision, self.definition.port))
                 # It may have begun to listen since the look above.

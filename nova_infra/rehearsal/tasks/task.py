@@ -145,8 +145,13 @@ class Task(ABC):
         """Whether it can be reached on another of its ports; None where this machine does not show it."""
 
     @abstractmethod
-    def places(self) -> list[str]:
+    def listened_on(self) -> list[tuple[str, int]]:
         """The addresses and ports that its program listens on; none where this machine does not show them."""
+
+    def places(self) -> list[str]:
+        """The same in words, with the port of its definition for the one that stands for it here."""
+        found = ((address, self.definition.port if port == self.port else port) for address, port in self.listened_on())
+        return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in found]
 
     def explained(self, fault: str) -> str:
         """What a health check said, with where the program does listen if it was refused a connection."""
@@ -301,11 +306,6 @@ class Task(ABC):
     def ignores_its_signal(self) -> bool:
         """Whether its definition names the fault of ignoring its stop signal."""
         return self.definition.fault == IGNORED_SIGNAL
-
-
-def place_of(address: str, port: int) -> str:
-    """An address and a port, as in ``0.0.0.0:8080`` and ``[::]:8080``."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def free_port() -> int:

@@ -249,7 +249,7 @@ class ContainerTask(Task):
         found = listening(self.pid) if self._group is not None else None
         return None if found is None else port in found.reachable
 
-    def places(self) -> list[str]:
+    def listened_on(self) -> list[tuple[str, int]]:
         return listening_places(self.pid) if self._group is not None else []
 
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:

@@ -8,7 +8,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from nova_infra.rehearsal.tasks.containers.watching import has_ended
-from nova_infra.rehearsal.tasks.task import place_of
 from nova_infra.rehearsal.usage.connections import Socket, sockets
 
 _LISTEN = "0A"
@@ -92,9 +91,9 @@ def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
     return Listening(frozenset(reachable), frozenset(inside - reachable))
 
 
-def listening_places(pid: int, proc: Path = Path("/proc")) -> list[str]:
+def listening_places(pid: int, proc: Path = Path("/proc")) -> list[tuple[str, int]]:
     """The addresses and ports that are listened on in a process's network; none where this machine shows none."""
-    return sorted({place_of(str(_address(digits)), port) for digits, port in _listened_on(sockets(pid, proc) or [])})
+    return sorted({(str(_address(digits)), port) for digits, port in _listened_on(sockets(pid, proc) or [])})
 
 
 def _address(digits: str) -> IPv4Address | IPv6Address:

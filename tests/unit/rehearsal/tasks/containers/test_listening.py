@@ -48,7 +48,7 @@ def test_ports_are_told_apart_by_who_reaches_them(
 def test_what_is_listened_on_is_named_by_address_and_port(tmp_path: Path) -> None:
     there = [(ANY_6, 8080, LISTENS), (ADDRESS_4_IN_6, 8081, LISTENS), (LOOPBACK_6, 8082, LISTENS)]
     table(tmp_path, tcp=[(LOOPBACK, 3000, LISTENS), (ANY, 3001, CONNECTED), (DOCKERS_RESOLVER, 9, LISTENS)], tcp6=there)
-    assert listening_places(9, tmp_path) == ["10.10.97.5:8081", "127.0.0.1:3000", "[::1]:8082", "[::]:8080"]
+    assert listening_places(9, tmp_path) == [("10.10.97.5", 8081), ("127.0.0.1", 3000), ("::", 8080), ("::1", 8082)]
 
 
 def test_a_machine_that_shows_nothing_says_nothing(tmp_path: Path) -> None:
