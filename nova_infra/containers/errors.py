@@ -17,11 +17,15 @@ _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 
 _OWN_LINES = 5
 """In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
-_ERROR = re.compile(r"(?:\d+\.\d+ )?(?:ERROR|[Ee]rror|fatal|[\w.]+(?:Error|Exception)):")
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
 _LACKS = re.compile(r"exit (?:status|code:?) 12[67]\b|No module named '?(?:pip|venv|ensurepip)\b")
 """What a step says that finds no such program or package of its base image."""
 OF_A_STAND_IN = "which stands in for"
+_PROGRESS = re.compile(r"(#\d+ )?\d+\.\d+ ")
+_OF_THE_ENGINE = re.compile(
+    r"(#\d+ )?error: (building at step|failed to |process )|time=\"[^\"]+\" level=|\[\d+/\d+\] step |--> |> \[",
+    re.IGNORECASE,
+)
 _OF_THE_MACHINE = re.compile(r"exec format error|no space left", re.IGNORECASE)
 _HEREDOC = r"(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]"
 _OF_BUILDKIT = re.compile(
@@ -136,17 +140,17 @@ def build_error(
     # What a step says may look like a fault of the machine, and that is its own but for these.
     if isinstance(error, EngineError) and (not in_a_step or _OF_THE_MACHINE.search(said)):
         return EngineError(f"{name}: {error}")
+    why = [*_of_the_step(log), last_lines(said, 1)] if in_a_step else [last_lines(said)]
     return ImageError(
-        f"{name}: its image does not build: {_telling(said)}: run `nova image build --local {name.partition(':')[0]}`"
+        f"{name}: its image does not build: {' / '.join(why)}: run `nova image build --local {name.partition(':')[0]}`"
     )
 
 
-def _telling(said: str) -> str:
-    """The last lines, after the one above them that says why, if there is one: what a step printed may be long."""
-    last = ending(said, _LINES)
-    above = ending(said, said.count("\n") + 1)[: -len(last)]
-    why = [line for line in telling_first(above)[:1] if _ERROR.match(line)]
-    return last_lines("\n".join([*why, *last]), len(last) + 1)
+def _of_the_step(log: str) -> list[str]:
+    """What the command of a failed step says: the line that says why, and its last one."""
+    lines = [_PROGRESS.sub("", line) for line in ending(log, len(log))]
+    said = [line for line in lines if not _OF_THE_ENGINE.match(line)]
+    return [shortened(line, _LINE_LENGTH) for line in telling_first(said, 2)]
 
 
 def _place(log: str, dockerfile: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any, cast
@@ -204,11 +205,12 @@ class World:
         story: Callable[[aiohttp.ClientSession, str, Target], Awaitable[None]],
         *,
         play: Callable[[Coroutine[Any, Any, None]], None] = virtual_time.play,
+        tls: ssl.SSLContext | None = None,
     ) -> World:
         async def run() -> None:
             runner = web.ServerRunner(web.Server(service, max_field_size=2**16), shutdown_timeout=0.1)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
             target = Target(task_on(runner.addresses[0][1]), healthy=True)
             self.group.targets.append(target)
             await self.balancer.start()

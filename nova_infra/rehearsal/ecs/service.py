@@ -297,7 +297,8 @@ class PlayedService:
         """Note, once for each revision, after how long it closes an idle connection."""
         revision = task.definition.revision
         first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
-        speaks = group.settings.version == "HTTP1" and self.load_balancer.protocol not in TRANSPORT
+        plain = group.settings.version == "HTTP1" and not group.settings.tls
+        speaks = plain and self.load_balancer.protocol not in TRANSPORT
         if not (self.is_asked and first and speaks):
             return
         seen_open = partial(self.kept_open.__setitem__, revision)

@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -159,13 +160,15 @@ class Asked:
         if all(each.origin == "paths" for known in self._samples.values() for each in known):
             self._keep_good_paths(revision)
 
-    @property
-    def _version(self) -> str:
-        """The protocol that its tasks speak."""
-        return self.service.groups[0].settings.version
+    async def _ask(
+        self, session: aiohttp.ClientSession, port: int, method: str, path: str, **options: Any
+    ) -> tuple[int, bytes]:
+        """Ask a task in the protocol that its tasks speak."""
+        settings = self.service.groups[0].settings
+        return await ask_task(session, port, settings.version, method, path, tls=settings.tls, **options)
 
     async def _candidates(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
-        if self._version == "GRPC":
+        if self.service.groups[0].settings.version == "GRPC":
             return await self._calls(session, port)
         if self.written:
             return self._written_for_it()
@@ -186,7 +189,7 @@ class Asked:
         """Calls of gRPC: those of its file, or one of each method, or the health check's where a rule leads to it."""
 
         async def call(path: str, body: bytes) -> bytes | None:
-            status, answer = await ask_task(session, port, "GRPC", "POST", path, headers=HEADERS, body=body)
+            status, answer = await self._ask(session, port, "POST", path, headers=HEADERS, body=body)
             return answer if status == 200 else None
 
         methods = await GrpcMethods.read(call)
@@ -212,9 +215,7 @@ class Asked:
     async def _from_document(self, session: aiohttp.ClientSession, port: int) -> list[SampleRequest]:
         prefixes = {"/", *(f"{_before_wildcard(path).rstrip('/')}/" for path in self.service.rule.paths)}
         for place in list(self._documents) or [f"{p}{d}" for p in sorted(prefixes) for d in DOCUMENTS]:
-            status, body = await ask_task(
-                session, port, self._version, "GET", place, headers=self.headers(), follow=True
-            )
+            status, body = await self._ask(session, port, "GET", place, headers=self.headers(), follow=True)
             text = body.decode(errors="ignore") if status == 200 else ""
             if self._documents.get(place) == text and text:
                 return []
@@ -254,9 +255,8 @@ class Asked:
                 del self.answers[revision][name]
 
     async def _probe(self, session: aiohttp.ClientSession, port: int, each: SampleRequest) -> int:
-        status, _ = await ask_task(
-            session, port, self._version, each.method, each.path, headers=self.headers(each), body=each.body
-        )
+        headers = self.headers(each)
+        status, _ = await self._ask(session, port, each.method, each.path, headers=headers, body=each.body)
         return status
 
     def headers(self, each: SampleRequest | None = None) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ _MOST_BYTES = 64 * 1024
 _PIECE = 65536
 _IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 _ANSWER_SECONDS = 10
+_NO_TLS = "its port does not speak TLS, which its health checks do"
 _OF_A_TASK = "10.0.0.10"
 """An address such as tasks have in a VPC."""
 MOST_HEADERS = 4096
@@ -102,7 +103,8 @@ async def _ask_health(client: aiohttp.ClientSession, group: TargetGroup, target:
     """Ask a target's health path once, by HTTP/1.1."""
     try:
         async with client.get(
-            f"http://127.0.0.1:{target.task.port}{group.settings.health_path}",
+            f"{scheme(tls=group.settings.checks_tls)}://127.0.0.1:{target.task.port}{group.settings.health_path}",
+            ssl=False,
             timeout=aiohttp.ClientTimeout(total=with_others(group.settings.timeout)),
             allow_redirects=False,
             headers={"Host": host, "User-Agent": "ELB-HealthChecker/2.0"},
@@ -112,10 +114,17 @@ async def _ask_health(client: aiohttp.ClientSession, group: TargetGroup, target:
             target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
     except TimeoutError:
         target.last_fault = f"GET {group.settings.health_path} did not answer within {group.settings.timeout:g} s"
+    except aiohttp.ClientSSLError:
+        target.last_fault = f"GET {group.settings.health_path} got no answer: {_NO_TLS}"
     except (aiohttp.ClientError, ConnectionError) as error:
         refused = "connection refused" if isinstance(error, aiohttp.ClientConnectorError) else error.__class__.__name__
         target.last_fault = target.task.explained(f"GET {group.settings.health_path} got no answer ({refused})")
     return False
+
+
+def scheme(*, tls: bool) -> str:
+    """The scheme of a request to a target. No load balancer verifies its certificate, so ``ssl=False`` goes with it."""
+    return "https" if tls else "http"
 
 
 def _with_port(address: str, target: Target, check_port: int) -> str:
@@ -137,6 +146,7 @@ async def ask_task(
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
     follow: bool = False,
+    tls: bool = False,
 ) -> tuple[int, bytes]:
     """Ask a task itself, past the load balancer.
 
@@ -144,6 +154,7 @@ async def ask_task(
         client: Sends requests of HTTP/1.1.
         version: What it speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
         follow: Whether redirects are followed, over HTTP/1.1.
+        tls: Whether it speaks TLS.
 
     Returns:
         What the status means to users, 0 for no answer, and the body.
@@ -151,11 +162,12 @@ async def ask_task(
     try:
         if version != "HTTP1":
             async with asyncio.timeout(_ANSWER_SECONDS):
-                answer = await ask(port, method, path, headers, body)
+                answer = await ask(port, method, path, headers, body, tls=tls)
             return grpc.status_for_users(answer.status, dict(answer.headers + answer.trailers)), answer.body
         async with client.request(
             method,
-            f"http://127.0.0.1:{port}{path}",
+            f"{scheme(tls=tls)}://127.0.0.1:{port}{path}",
+            ssl=False,
             headers=headers,
             data=body or None,
             allow_redirects=follow,
@@ -171,16 +183,18 @@ async def _ask_health_http2(_: aiohttp.ClientSession, group: TargetGroup, target
 
     An answer of the standard method that says NOT_SERVING has status 0, so the load balancer takes it for healthy.
     """
-    host = ("host", named)
+    host, tls = ("host", named), group.settings.checks_tls
     path, is_grpc = group.settings.health_path, group.settings.version == "GRPC"
     what = f"{grpc.OPERATION}{path}" if is_grpc else f"GET {path}"
     agent = ("user-agent", "ELB-HealthChecker/2.0")
     try:
         async with asyncio.timeout(with_others(group.settings.timeout)):
             if is_grpc:
-                answer = await ask(target.task.port, "POST", path, [host, agent, *grpc.HEADERS], grpc.framed(b""))
+                answer = await ask(
+                    target.task.port, "POST", path, [host, agent, *grpc.HEADERS], grpc.framed(b""), tls=tls
+                )
             else:
-                answer = await ask(target.task.port, "GET", path, [host, agent])
+                answer = await ask(target.task.port, "GET", path, [host, agent], tls=tls)
     except TimeoutError:
         target.last_fault = f"{what} did not answer within {group.settings.timeout:g} s"
     except Http2Error as error:

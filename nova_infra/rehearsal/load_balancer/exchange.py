@@ -12,11 +12,11 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from nova_infra.rehearsal.load_balancer.client import let_send_body
+from nova_infra.rehearsal.load_balancer.client import let_send_body, scheme
 from nova_infra.rehearsal.load_balancer.headers import PublicName, headers_to_target, passed_on
 from nova_infra.rehearsal.load_balancer.http2.client import asking
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
-from nova_infra.rehearsal.load_balancer.targets import Target
+from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroupSettings
 from nova_infra.rehearsal.usage.crowding import with_others
 
 CONNECT_SECONDS = 10.0
@@ -109,7 +109,7 @@ async def exchange(
     *,
     protocol: str,
     public_port: int,
-    version: str,
+    settings: TargetGroupSettings,
     idle_seconds: float,
     name: PublicName | None = None,
 ) -> web.StreamResponse:
@@ -122,7 +122,7 @@ async def exchange(
         answer: Says how far the target got, also where this raises.
         protocol: ``HTTP`` or ``HTTPS``: what the client spoke in AWS.
         public_port: The port that it asked in AWS.
-        version: What the target speaks: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        settings: Those of the group, which say what the target speaks.
         idle_seconds: How long the client may send nothing, and a target take and send nothing.
         name: What the client would have called the load balancer in AWS, if it called it by an address of this machine.
 
@@ -138,15 +138,15 @@ async def exchange(
         return web.Response(status=instead)
     headers = headers_to_target(request.headers, client=request.remote or "", protocol=protocol, port=public_port)
     headers = name.to_target(headers) if name is not None else headers
-    if version == "GRPC":
+    if (version := settings.version) == "GRPC":
         headers["te"] = "trailers"
     # Over HTTP/1.1 the client itself watches how long the answer, and each of its pieces, takes.
     most = None if version == "HTTP1" else idle_seconds
     async with asyncio.timeout(most) as limit:
         upload = _Upload(request, limit, idle_seconds, afterwards=most)
         if version != "HTTP1":
-            return await _over_http2(upload, target, answer, headers, name, is_grpc=version == "GRPC")
-        return await _over_http1(client, upload, target, answer, headers, name)
+            return await _over_http2(upload, target, answer, headers, name, settings)
+        return await _over_http1(client, upload, target, answer, headers, name, settings)
 
 
 @dataclass
@@ -200,13 +200,15 @@ async def _over_http1(
     answer: TargetAnswer,
     headers: CIMultiDict[str],
     name: PublicName | None,
+    settings: TargetGroupSettings,
 ) -> web.StreamResponse:
     request, sent = upload.request, asyncio.get_running_loop().time()
     try:
         async with client.request(
             request.method,
             # A request may name the whole address instead of only the path.
-            URL(f"http://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
+            URL(f"{scheme(tls=settings.tls)}://127.0.0.1:{target.task.port}{_path(request)}", encoded=True),
+            ssl=False,
             headers=headers,
             data=upload.pieces() if request.body_exists else None,
             allow_redirects=False,
@@ -314,17 +316,17 @@ async def _over_http2(
     answer: TargetAnswer,
     headers: CIMultiDict[str],
     name: PublicName | None,
-    *,
-    is_grpc: bool,
+    settings: TargetGroupSettings,
 ) -> web.StreamResponse:
     request, began = upload.request, asyncio.get_running_loop().time()
     body = upload.pieces() if request.body_exists else b""
-    async with asking(target.task.port, request.method, _path(request), headers.items(), body) as (came, pieces):
+    to_target = target.task.port, request.method, _path(request), headers.items(), body
+    async with asking(*to_target, tls=settings.tls) as (came, pieces):
         seconds = asyncio.get_running_loop().time() - began
         answer.added = target.longer_by(seconds)
         answer.status, answer.seconds = came.status, seconds + answer.added
         pieces = upload.answered(pieces)
-        if not is_grpc:
+        if settings.version != "GRPC":
             own = CIMultiDictProxy(CIMultiDict(came.headers))
             return await _pass_back(came.status, own, pieces, request, answer, name)
         whole = b"".join([piece async for piece in pieces])

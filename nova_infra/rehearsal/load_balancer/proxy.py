@@ -266,8 +266,7 @@ class LoadBalancer:
         """Pass a request on, and count it as the load balancer does.
 
         A target was chosen, so the request counts for its group. An answer counts once its headers are there, whatever
-        becomes of its body; a target that hangs or closes the connection has none, and neither has one whose client
-        went away before.
+        becomes of its body; a target that hangs or closes the connection has none, nor has a client that went away.
         """
         began = asyncio.get_running_loop().time()
         answer, blamed = TargetAnswer(), True
@@ -286,7 +285,7 @@ class LoadBalancer:
                 answer,
                 protocol=self.protocol,
                 public_port=self.public_port,
-                version=group.settings.version,
+                settings=group.settings,
                 idle_seconds=waits,
                 name=self._name_of(request),
             )
@@ -306,7 +305,8 @@ class LoadBalancer:
             return self._answer_instead(request, 504, "the target did not answer in time")
         except (aiohttp.ClientError, ConnectionError) as error:
             if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
-                self._count(group, "TargetConnectionErrorCount", 1)
+                failed = "TLSNegotiation" if isinstance(error, aiohttp.ClientSSLError) else "Connection"
+                self._count(group, f"Target{failed}ErrorCount", 1)
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:
             target.leave(handler)

@@ -137,6 +137,9 @@ class TargetGroupSettings:
         codes: Status codes that are good, such as ``200`` or ``200-299``; gRPC's own where it speaks that.
         drain: Seconds that a target may take to finish its requests.
         version: Protocol that it speaks to its targets: ``HTTP1``, ``HTTP2`` or ``GRPC``.
+        tls: Whether requests go to its targets over TLS, whatever their certificates: see "Routing configuration" in
+            https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html.
+        checks_tls: Whether its health checks do.
         by_connection: Whether a target that takes a connection is healthy.
         check_port: The port that its checks ask; 0 for that of the requests. To another, any answer is good.
     """
@@ -151,6 +154,8 @@ class TargetGroupSettings:
     version: str = "HTTP1"
     check_port: int = 0
     by_connection: bool = False
+    tls: bool = False
+    checks_tls: bool = False
 
     def accepts(self, status: int, port: int = 0) -> bool:
         """Whether a status code counts as healthy, if a task whose requests go to a port answers so."""
@@ -228,4 +233,8 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
         version=version,
         check_port=health_port(properties),
         by_connection=by_connection,
+        tls=properties.get("Protocol") == "HTTPS",
+        # The default is HTTP, whatever the group speaks:
+        # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html
+        checks_tls=properties.get("HealthCheckProtocol") == "HTTPS",
     )

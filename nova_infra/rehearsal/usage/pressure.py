@@ -19,7 +19,7 @@ from nova_infra.rehearsal.tasks.faults import value_of
 
 PRESSURES = ("cpu", "memory", "children", "killed-by-kernel")
 _KILL_SECONDS = 30.0
-_PROGRAM = Path(__file__).with_name("pressing.py")
+_PROGRAM = Path(__file__).with_name("pressure_program.py")
 _HIGHEST_SCORE = "1000"
 
 

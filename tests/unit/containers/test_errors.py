@@ -141,18 +141,42 @@ def test_what_fails_on_a_stand_in_for_reasons_of_its_own_is_the_releases_fault()
     )
 
 
-def test_the_line_that_says_why_is_named_though_others_follow_it() -> None:
-    lines = ["Collecting a", "ERROR: THESE DO NOT MATCH THE HASHES", "a==1", "Expected 5f", "Got 6e", f"Error: {PIP} 1"]
-    assert ": ERROR: THESE DO NOT MATCH THE HASHES / Expected 5f / Got 6e / Error: building at STEP" in str(
-        build_error("podman", "shop:1", lines, "")
-    )
-    above = ["STEP 1", "it is well", "no error: none", *lines[2:]]
-    assert "does not build: Expected 5f / Got 6e / Error: building" in str(build_error("podman", "shop:1", above, ""))
-
-
 def test_what_buildah_holds_in_memory_is_no_part_of_its_log() -> None:
     said = (
         'STEP 4/5: RUNN true\ntime="2026-11-26" level=error msg="+(UNHANDLED LOGLEVEL) &imagebuilder.Step{Env:[]}"\n'
         'Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'
     )
     assert last_lines(said) == 'STEP 4/5: RUNN true / Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'
+
+
+STEP = 'Error: building at STEP "RUN pip install --require-hashes -r requirements.txt": while running runtime: '
+PIP = """[2/4] STEP 7/10: RUN pip install --require-hashes -r requirements.txt
+Collecting pybreaker==1.4.1
+ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE FILE.
+    pybreaker==1.4.1 from https://files.example/pybreaker-1.4.1-py3-none-any.whl:
+        Expected sha256 8df2
+             Got        b4da
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "log"),
+    [
+        (
+            "podman",
+            f'{PIP}\ntime="2026-01-02T03:04:05Z" level=error msg="error unmounting"\n{STEP}exit status 1',
+        ),
+        (
+            "docker",
+            "".join(f"#9 1.{number}00 {line}\n" for number, line in enumerate(PIP.splitlines()[1:]))
+            + '#9 ERROR: process "/bin/sh -c pip" did not complete successfully: exit code: 1\n------\n'
+            + 'ERROR: failed to solve: process "/bin/sh -c pip" did not complete successfully: exit code: 1',
+        ),
+    ],
+)
+def test_a_failed_step_says_why_before_it_says_its_last_words(program: str, log: str) -> None:
+    error = build_error(program, "shop:1", log.splitlines(), "FROM base\n")
+    assert isinstance(error, ImageError)
+    wanted = "shop:1: its image does not build: ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE FILE."
+    assert str(error).startswith(f"{wanted} / Got b4da / E")
+    assert "unmounting" not in str(error)

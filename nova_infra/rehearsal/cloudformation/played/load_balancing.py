@@ -116,14 +116,14 @@ LOAD_BALANCING: dict[str, dict[str, Any]] = {
         "HealthCheckEnabled": Only(("true",)),
         "HealthCheckPath": TEXT,
         "HealthCheckPort": TEXT,
-        "HealthCheckProtocol": Only(("HTTP", "TCP")),
+        "HealthCheckProtocol": Only(("HTTP", "HTTPS", "TCP")),
         "HealthCheckIntervalSeconds": Number(5, 300),
         "HealthCheckTimeoutSeconds": Number(2, 120),
         "HealthyThresholdCount": Number(2, 10),
         "UnhealthyThresholdCount": Number(2, 10),
         "Matcher": {"HttpCode": TEXT, "GrpcCode": ANY},
         "Port": ANY,
-        "Protocol": Only(("HTTP", "TCP")),
+        "Protocol": Only(("HTTP", "HTTPS", "TCP")),
         "ProtocolVersion": Only(("HTTP1", "HTTP2", "GRPC")),
         "TargetType": Only(("ip", "instance")),  # whose services are left out
         "TargetGroupAttributes": Attributes(

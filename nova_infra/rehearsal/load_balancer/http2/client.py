@@ -1,7 +1,9 @@
-"""Sends a target one request over HTTP/2 without TLS and without an upgrade, as a load balancer does."""
+"""Sends a target one request over HTTP/2, without an upgrade and with TLS only if asked to, as a load balancer does."""
 
 import asyncio
 import contextlib
+import functools
+import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -43,17 +45,29 @@ Body = bytes | AsyncIterator[bytes]
 
 
 async def ask(
-    port: int, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: Body = b""
+    port: int,
+    method: str,
+    path: str,
+    headers: Iterable[tuple[str, str]] = (),
+    body: Body = b"",
+    *,
+    tls: bool = False,
 ) -> Http2Answer:
     """Send one request on a connection of its own, and wait for all of the answer, as ``asking`` does for its start."""
-    async with asking(port, method, path, headers, body) as (answer, pieces):
+    async with asking(port, method, path, headers, body, tls=tls) as (answer, pieces):
         answer.body = b"".join([piece async for piece in pieces])
         return answer
 
 
 @contextlib.asynccontextmanager
 async def asking(
-    port: int, method: str, path: str, headers: Iterable[tuple[str, str]] = (), body: Body = b""
+    port: int,
+    method: str,
+    path: str,
+    headers: Iterable[tuple[str, str]] = (),
+    body: Body = b"",
+    *,
+    tls: bool = False,
 ) -> AsyncIterator[tuple[Http2Answer, AsyncIterator[bytes]]]:
     """Send one request on a connection of its own, and wait for the answer's headers; its body comes in pieces.
 
@@ -62,7 +76,10 @@ async def asking(
         ConnectionError: It does not listen.
         Exception: What ended the pieces of the body.
     """
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_unverified() if tls else None)
+    except ssl.SSLError:
+        raise Http2Error("its port does not speak TLS") from None
     exchange = _Exchange(reader, writer)
     try:
         await exchange.begin(method, path, headers, body)
@@ -70,6 +87,15 @@ async def asking(
     finally:
         await exchange.end()
         writer.close()
+
+
+@functools.cache
+def _unverified() -> ssl.SSLContext:
+    """Takes any certificate, as a load balancer does, and says that it wants to speak HTTP/2."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
 
 
 @contextlib.contextmanager

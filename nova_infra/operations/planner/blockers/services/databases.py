@@ -49,17 +49,19 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RESTARTS = ("DBInstanceClass", "EngineVersion")
 _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}
 """Engine to names that no master user may have."""
+_FIRST_DATABASE = re.compile(r"([A-Za-z]\w{,63})?", re.ASCII)
+_PASSWORD = re.compile(r'[^/"@]{8,}')
 _FAILOVER = "AutomaticFailoverEnabled"
 _KEYS = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 
 
 def refused_databases(step: Step) -> Iterator[Refusal]:
-    """Refuse what no database does: go back to an older version, shrink, or take a name that its engine keeps."""
+    """Refuse what no database does: go back to an older version, shrink, or take a name that its engine refuses."""
     yield from step.judged_by(_JUDGES)
     for action, before, after in _databases(step):
         yield from step.refuse_each(
             action.logical_id,
-            (*_transition(action.type, before, after), *_user(after), *_disk(after), *_windows(action.type, after)),
+            (*_transition(action.type, before, after), *_names(after), *_disk(after), *_windows(action.type, after)),
         )
 
 
@@ -97,14 +99,19 @@ def _transition(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) 
         yield key, f"shrinks from {least} to {most} GiB, and it can only grow", "keep its size, or make another one"
 
 
-def _user(after: Mapping[str, Any]) -> Iterator[Fault]:
+def _names(after: Mapping[str, Any]) -> Iterator[Fault]:
+    """As CreateDBInstance and CreateDBCluster say them for each engine, ``DBName`` and ``DatabaseName``."""
     engine = next((each for each in _KEPT_NAMES if each in str(after.get("Engine"))), "")
     if after.get("MasterUsername") in _KEPT_NAMES.get(engine, ()):
         yield "MasterUsername", f"is {after['MasterUsername']}, which {engine} keeps for itself", "choose another one"
-    for key in ("DBName", "DatabaseName", "MasterUsername") if engine else ():
-        name = after.get(key)
-        if isinstance(name, str) and "{{resolve:" not in name and not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-            yield key, f"is {name[:60]}", "begin with a letter, and go on with letters, digits and underscores"
+    for key in ("DBName", "DatabaseName"):
+        if isinstance(name := after.get(key), str) and engine and not _FIRST_DATABASE.fullmatch(name):
+            yield key, f"is {name[:70]}", "begin with a letter, and use only letters, digits and underscores"
+        elif is_given(after, key) and "sqlserver" in str(after.get("Engine")):
+            yield key, "is set, and SQL Server begins without a database", "leave it out"
+    password = after.get("MasterUserPassword")
+    if isinstance(password, str) and "{{resolve:" not in password and not _PASSWORD.fullmatch(password):
+        yield "MasterUserPassword", 'is shorter than 8 characters, or has / " or @', "have Secrets Manager make one"
 
 
 def _disk(after: Mapping[str, Any]) -> Iterator[Fault]:

@@ -76,25 +76,46 @@ def test_a_window_lasts_as_long_as_the_service_needs(kind: str, name: str, windo
 
 
 @pytest.mark.parametrize(
-    ("engine", "key", "name", "refused"),
+    ("engine", "name", "refused"),
     [
-        ("postgres", "MasterUsername", "admin", True),
-        ("aurora-postgresql", "MasterUsername", "rdsadmin", True),
-        ("mysql", "MasterUsername", "admin", False),
-        ("postgres", "MasterUsername", "app", False),
-        ("mariadb", "MasterUsername", "app-user", True),
-        ("mysql", "MasterUsername", "{{resolve:secretsmanager:app:SecretString:user}}", False),
-        ("postgres", "DBName", "nova-search", True),
-        ("postgres", "DBName", "nova_search2", False),
-        ("aurora-mysql", "DatabaseName", "2nd", True),
-        ("custom-oracle-ee", "DBName", "2ND", False),
+        ("postgres", "admin", True),
+        ("aurora-postgresql", "rdsadmin", True),
+        ("mysql", "admin", False),
+        ("postgres", "app", False),
     ],
 )
-def test_a_database_and_its_user_have_no_name_that_the_engine_refuses(
-    engine: str, key: str, name: str, refused: bool
+def test_a_master_user_has_no_name_that_the_engine_keeps(engine: str, name: str, refused: bool) -> None:
+    found = planned("AWS::RDS::DBInstance", None, {"Engine": engine, "MasterUsername": name}).refusals
+    assert [each.where for each in found] == (["It.MasterUsername"] if refused else [])
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "where"),
+    [
+        ("DBInstance", {"Engine": "postgres", "DBName": "nova-search"}, "It.DBName"),
+        ("DBInstance", {"Engine": "postgres", "DBName": "nova_search2"}, None),
+        ("DBInstance", {"Engine": "mysql", "DBName": "2nd"}, "It.DBName"),
+        ("DBInstance", {"Engine": "mariadb", "DBName": "größe"}, "It.DBName"),
+        ("DBInstance", {"Engine": "sqlserver-ex", "DBName": "shop"}, "It.DBName"),
+        ("DBInstance", {"Engine": "oracle-se2", "DBName": "ORCL"}, None),
+        ("DBInstance", {"Engine": "postgres", "DBName": {"Ref": "AWS::StackName"}}, None),
+        ("DBCluster", {"Engine": "aurora-postgresql", "DatabaseName": "my shop"}, "It.DatabaseName"),
+        ("DBCluster", {"Engine": "aurora-mysql", "DatabaseName": "shop"}, None),
+        ("DBInstance", {"Engine": "postgres", "MasterUserPassword": "secret"}, "It.MasterUserPassword"),
+        ("DBInstance", {"Engine": "postgres", "MasterUserPassword": "pass@word1"}, "It.MasterUserPassword"),
+        (
+            "DBInstance",
+            {"Engine": "mysql", "MasterUserPassword": "{{resolve:secretsmanager:a:SecretString:c}}"},
+            None,
+        ),
+        ("DBInstance", {"Engine": "mysql", "MasterUserPassword": "long enough"}, None),
+    ],
+)
+def test_a_first_database_and_a_password_are_such_as_the_engine_takes(
+    kind: str, properties: dict[str, Any], where: str | None
 ) -> None:
-    found = planned("AWS::RDS::DBInstance", None, {"Engine": engine, key: name}).refusals
-    assert [each.where for each in found] == ([f"It.{key}"] if refused else [])
+    found = planned(f"AWS::RDS::{kind}", None, properties).refusals
+    assert [each.where for each in found] == ([where] if where else [])
 
 
 @pytest.mark.parametrize(
