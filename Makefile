@@ -61,8 +61,9 @@ test-all: setup ## The same with all cases; only the remaining ones if the other
 		else CASES= python scripts/parts.py $(FURTHER_PARTS) $(filter-out types,$(PARTS)); fi
 	@mkdir -p $(PASSED) && touch "$(PASSED)/$$(scripts/tree.sh hash)"
 
+# One case of each kind tells whether a Python differs: the others are about what is Nova's.
 test-python: setup ## Run the tests that another Python could fail: make test-python PYTHON=python3.13
-	@CASES= SPREAD='--numprocesses=2 --dist=worksteal' python scripts/parts.py unit-services types unit-commands
+	@SPREAD='--numprocesses=2 --dist=worksteal' python scripts/parts.py unit-services types unit-commands
 
 check: setup ## Run all of test-all, unless it has passed for this tree: what the pipeline's Build stage runs
 	@if [ -e "$(PASSED)/$$(scripts/tree.sh hash)" ]; then echo "passed already for this tree"; else $(MAKE) --no-print-directory test-all; fi

@@ -136,3 +136,14 @@ def test_make_knows_the_services_where_no_python_is_on_the_path(tmp_path: Path) 
     assert planned.stderr == ""
     assert "mypy app.py examples nova_infra services/billing/src\n" in planned.stdout
     assert "--extend-exclude=services/billing" in planned.stdout
+
+
+def test_every_file_that_a_module_names_beside_itself_is_there() -> None:
+    """A program that is started by its file is missed by nobody until then."""
+    named = [
+        path.with_name(name)
+        for path in ROOT.rglob("*.py")
+        for name in re.findall(r'Path\(__file__\)\.with_name\("([^"]+)"\)', path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 5
+    assert [str(each) for each in named if not each.exists()] == []

@@ -85,6 +85,7 @@ class Services:
             # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html
             rollout = rollout.with_bake(self._monitoring.minutes_to_judge(rollout.alarms))
         if self._deployed.get(name) == wanted.properties:
+            self._note_maximum(wanted)
             return
         service = self.running.get(name)
         if service is None:
@@ -117,6 +118,12 @@ class Services:
         except DeploymentFailedError as error:
             raise DeploymentFailedError(f"{name}: {error}") from None
         self._deployed[name] = wanted.properties
+
+    def _note_maximum(self, wanted: ServiceDefinition) -> None:
+        """Let a release that changes only an autoscaler's maximum answer for the next rollout, with both revisions."""
+        for each in self._record.deployments:
+            if (each.environment, each.service) == (self._environment, wanted.name) and each.baseline:
+                each.most_tasks = each.most_tasks if each.most_tasks == wanted.maximum else wanted.most_tasks
 
     async def remove(self, before: PlayedStack, after: PlayedStack) -> None:
         """Stop the services that a stack no longer has. Their users keep sending requests."""

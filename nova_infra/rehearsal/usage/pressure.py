@@ -16,10 +16,11 @@ from pathlib import Path
 from nova_infra.machine.processes import Process, start_process
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import value_of
+from nova_infra.rehearsal.usage import pressure_program
 
 PRESSURES = ("cpu", "memory", "children", "killed-by-kernel")
 _KILL_SECONDS = 30.0
-_PROGRAM = Path(__file__).with_name("pressure_program.py")
+_PROGRAM = pressure_program.__file__
 _HIGHEST_SCORE = "1000"
 
 
@@ -53,7 +54,7 @@ class Pressure:
                     Path(f"/proc/{pid}/oom_score_adj").write_text(_HIGHEST_SCORE, encoding="ascii")  # noqa: ASYNC240 - in memory
         # All at once for the kernel: a container whose memory fills up slowly is busy reading its program again.
         step = 2 * definition.memory if name == "killed-by-kernel" else value_of(definition.fault)
-        words = [sys.executable, "-S", str(_PROGRAM), name, f"{step:g}", str(definition.memory), str(parent)]
+        words = [sys.executable, "-S", _PROGRAM, name, f"{step:g}", str(definition.memory), str(parent)]
         words += _files(groups)
         return cls(await start_process(words, directory=Path("/"), environment={"PATH": os.environ["PATH"]}))
 

@@ -167,8 +167,9 @@ async def _remove_labelled(engine: Engine, label: str) -> None:
     try:
         for _ in range(_ROUNDS):
             _, containers, _ = await engine.attempt("ps", "--all", "--quiet", f"--filter=label={label}")
-            if containers:
-                await engine.attempt("rm", "--force", "--volumes", *containers.split())
+            if not containers:
+                break
+            await engine.attempt("rm", "--force", "--volumes", *containers.split())
         _, volumes, _ = await engine.attempt("volume", "ls", "--quiet", f"--filter=name={_run_of(label)}")
         if volumes:
             await engine.attempt("volume", "rm", "--force", *volumes.split())

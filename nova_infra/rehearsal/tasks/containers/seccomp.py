@@ -18,6 +18,8 @@ _NEW_NAMESPACES = 0x7E020000
 """The flags of ``clone`` that make namespaces: https://man7.org/linux/man-pages/man2/clone.2.html"""
 _NOT_PERMITTED, _NO_SUCH_CALL = 1, 38
 _FILE = "seccomp.json"
+_own: dict[tuple[str, str], str] = {}
+"""Where an engine's own profile is: to say that takes Podman as long as to start a container, so it is asked once."""
 
 
 def as_fargate(profile: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,7 +48,11 @@ async def write_profile(engine: Engine, directory: str) -> None:
     """Write a profile into a directory, for the containers created there: only for Podman, if its own can be read."""
     if engine.is_docker:
         return
-    _, path, _ = await engine.attempt("info", "--format={{.Host.Security.SECCOMPProfilePath}}")
+    kind = (engine.program, engine.architecture)
+    if (path := _own.get(kind)) is None:
+        code, path, _ = await engine.attempt("info", "--format={{.Host.Security.SECCOMPProfilePath}}")
+        if not code:
+            _own[kind] = path
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # Then Podman's own counts.
         profile = as_fargate(json.loads(Path(path).read_text(encoding="utf-8")))  # noqa: ASYNC240 - read once
         Path(directory, _FILE).write_text(json.dumps(profile), encoding="ascii")  # noqa: ASYNC240 - written once

@@ -1,13 +1,18 @@
-"""A task of the release that ends by itself after its deployment is noted, even where its successor runs."""
+"""What is noted of services between deployments: tasks that end by themselves, and a maximum that alone changes."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from nova_infra.rehearsal.clock import Clock
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.environment.services import Services
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 
 @pytest.mark.parametrize(("baseline", "noted"), [(False, 1), (True, 0)])
@@ -45,3 +50,27 @@ def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: i
 
     asyncio.run(play())
     assert record.lost == ["a task of carts:7 did not stay up: within 3 s of its start it ended"] * noted
+
+
+@pytest.mark.parametrize(("maximum", "most"), [(3, 3), (7, 14)])
+def test_a_maximum_that_alone_changes_counts_for_the_next_rollout(
+    environment_template: Callable[..., Any], sources: Path, maximum: int, most: int
+) -> None:
+    """The release deploys nothing, so no canary of its own runs both revisions; the next one will."""
+    record = Record("pipe", "candidate", "baseline", [])
+
+    async def play() -> None:
+        environment = PlayedEnvironment(
+            "Prod", record=record, tell=lambda _: None, runtime=SourceRuntime(), clock=Clock(seconds_per_minute=0.1)
+        )
+        async with environment:
+            for allowed, baseline in ((3, True), (maximum, False)):
+                template = environment_template("nova-prod", release="one")
+                service = template["Resources"]["Service"]["Properties"]["ServiceName"]
+                scaling = {"ResourceId": f"service/prod/{service}", "MinCapacity": 1, "MaxCapacity": allowed}
+                kind = "AWS::ApplicationAutoScaling::ScalableTarget"
+                template["Resources"]["Scaling"] = {"Type": kind, "Properties": scaling}
+                await environment.deploy("nova-prod-tiny", template, sources=sources, baseline=baseline)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    assert [each.most_tasks for each in record.deployments] == [most]

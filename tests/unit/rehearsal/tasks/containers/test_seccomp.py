@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -53,9 +54,12 @@ def test_everything_else_stays_as_podman_has_it() -> None:
 
 
 class Says(Engine):
-    """An engine whose own profile is somewhere."""
+    """An engine whose own profile is somewhere, and how often it has said where."""
+
+    asked: ClassVar[Counter[str]] = Counter()
 
     async def attempt(self, *_: str, **__: Any) -> tuple[int, str, str]:
+        self.asked[self.architecture] += 1
         return 0, self.architecture, ""
 
 
@@ -71,6 +75,8 @@ def test_podman_gets_the_profile_and_docker_which_has_its_own_does_not(tmp_path:
     assert option("docker", own, tmp_path / "d") == []
     assert option("podman", own, tmp_path / "p") == [f"--security-opt=seccomp={tmp_path / 'p' / 'seccomp.json'}"]
     assert json.loads((tmp_path / "p" / "seccomp.json").read_text()) == as_fargate(PODMANS)
+    assert option("podman", own, tmp_path / "again") != []
+    assert Says.asked[str(own)] == 1
 
 
 @pytest.mark.parametrize("own", ["", "{", "[]", '{"syscalls": [{}]}'])
