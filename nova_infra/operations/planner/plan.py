@@ -15,6 +15,7 @@ from nova_infra.operations.planner.blockers.cloudformation.images import missing
 from nova_infra.operations.planner.blockers.cloudformation.links import circular_references, dangling_references
 from nova_infra.operations.planner.blockers.cloudformation.names import (
     kept_names,
+    names_from_outside,
     names_that_may_be_needed_twice,
     taken_names,
     taken_roles_of_services,
@@ -68,7 +69,7 @@ from nova_infra.operations.planner.blockers.resources.tasks import impossible_si
 from nova_infra.operations.planner.blockers.services import monitoring, stores
 from nova_infra.operations.planner.blockers.services.databases import refused_databases, restarted_databases
 from nova_infra.operations.planner.blockers.services.deliveries import lost_deliveries, refused_deliveries, unconfirmed
-from nova_infra.operations.planner.blockers.services.edge_services import refused_edges
+from nova_infra.operations.planner.blockers.services.edge_services import refused_edges, unfiltered
 from nova_infra.operations.planner.blockers.services.functions import refused_functions
 from nova_infra.operations.planner.blockers.services.messages import crowded_schedules, refused_messages
 from nova_infra.operations.planner.blockers.services.policies import refused_policies
@@ -131,7 +132,9 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     rules_that_nobody_moves,
     names_that_may_be_needed_twice,
     kept_names,
+    names_from_outside,
     closed_addresses,
+    unfiltered,
     emptied_groups,
     lone_subnets,
     lost_ways_out,

@@ -164,10 +164,12 @@ def trusts(template: Template, role: str, service: str) -> bool:
 
 # Type to the property that names a resource, and to its ARN with region and account, and with that name.
 _ARNS = {
+    "AWS::DynamoDB::Table": ("TableName", "arn:aws:dynamodb:{}:table/{}"),
     "AWS::KMS::Key": ("", "arn:aws:kms:{}:key/{}"),
     "AWS::Kinesis::Stream": ("Name", "arn:aws:kinesis:{}:stream/{}"),
     "AWS::Lambda::Function": ("FunctionName", "arn:aws:lambda:{}:function:{}"),
     "AWS::Logs::LogGroup": ("LogGroupName", "arn:aws:logs:{}:log-group:{}"),
+    "AWS::S3::Bucket": ("BucketName", "arn:aws:s3:::{1}"),
     "AWS::SNS::Topic": ("TopicName", "arn:aws:sns:{}:{}"),
     "AWS::SQS::Queue": ("QueueName", "arn:aws:sqs:{}:{}"),
     "AWS::SSM::Parameter": ("Name", "arn:aws:ssm:{}:parameter/{}"),
@@ -210,6 +212,22 @@ def policy_names(
         names = _made(place.stack, logical_id) if given is None else (pattern_in(template, given),)
         found += (arn.format(place, each).replace("parameter//", "parameter/") for each in (pattern, *names))
     return tuple(dict.fromkeys(f"{each}{end}" for each in found for end in ("", ending)))
+
+
+def by_arn(template: Template, place: StackPlace, names: Iterable[str]) -> tuple[str, ...]:
+    """Names of resources as policies say them, with its ARN for a reference to one that has a name of its own.
+
+    A template may name by its ARN what it has held before, such as a queue with ``existing = true``.
+    """
+
+    def arn_of(reference: re.Match[str]) -> str:
+        resource = template.resources.get(reference[1], {})
+        key, arn = _ARNS.get(str(resource.get("Type")), ("", ""))
+        given = table(resource.get("Properties")).get(key)
+        ending = NAME_SUFFIX if ":secretsmanager:" in arn else ""
+        return f"{arn.format(place, given.lstrip('/'))}{ending}" if isinstance(given, str) else reference[0]
+
+    return tuple(re.sub(r"\$\{(\w+)\}", arn_of, each) for each in names)
 
 
 def _made(stack: str, logical_id: str) -> Iterator[str]:

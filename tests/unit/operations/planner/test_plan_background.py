@@ -90,3 +90,34 @@ def test_an_edit_in_the_background_is_judged(edit: Edit, happens: list[str], sai
     assert actions == happens
     consequences = [str(each).partition(".")[2] for stack in result.stacks for each in stack.consequences]
     assert consequences == said
+
+
+def reader(name: Any) -> Resources:
+    """A worker whose role may receive messages from what a name says."""
+    may = {"Statement": [{"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": name}]}
+    return {
+        "Role": resource("AWS::IAM::Role", {"AssumeRolePolicyDocument": {}}),
+        "Reads": resource("AWS::IAM::Policy", {"PolicyDocument": may, "Roles": [{"Ref": "Role"}]}),
+        "Task": resource("AWS::ECS::TaskDefinition", {"TaskRoleArn": {"Fn::GetAtt": ["Role", "Arn"]}}),
+    }
+
+
+ARN = "arn:aws:sqs:eu-north-1:210987654321:mails-prod"
+BY_REFERENCE = {"Queue": MAILS["Queue"], **reader({"Fn::GetAtt": ["Queue", "Arn"]})}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        (BY_REFERENCE, reader(ARN), None),
+        (reader(ARN), BY_REFERENCE, None),
+        (BY_REFERENCE, reader(f"{ARN}-dead"), "${Queue}"),
+        (reader(f"{ARN}-dead"), BY_REFERENCE, f"{ARN}-dead"),
+    ],
+)
+def test_a_queue_is_the_same_by_its_reference_and_by_its_arn(
+    before: Resources, after: Resources, lost: str | None
+) -> None:
+    planned = plan([StackTemplate(KEY, {"Resources": before})], [[StackTemplate(KEY, {"Resources": after})]])
+    said = [str(each).partition("Role: loses sqs:ReceiveMessage on ")[2] for each in planned.stacks[0].consequences]
+    assert [each.partition(" before")[0] for each in said if each] == ([lost] if lost else [])

@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nova_infra.operations.changes.stated_values import table
 from nova_infra.operations.changes.template_values import references, shown, value_at
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
-from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction
+from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction, StackTemplate
 from nova_infra.operations.planner.step import Step
 
 
@@ -144,7 +145,7 @@ def kept_names(step: Step) -> Iterator[Consequence]:
         renamed = after is not None and step.world.identity_of(step.after, after) != name  # or it is refused
         replaced = renamed and action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
         if action.action is Action.KEEP or replaced:
-            if action.action is Action.KEEP and _still_named(step, before["Properties"][known.properties[0]]):
+            if action.action is Action.KEEP and _names(step.after, before["Properties"][known.properties[0]]):
                 yield step.note(action.logical_id, "is kept outside of any stack, and this release still names it")
                 continue
             left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
@@ -155,9 +156,31 @@ def kept_names(step: Step) -> Iterator[Consequence]:
             )
 
 
-def _still_named(step: Step, name: Any) -> bool:
-    """Whether a stack has the ARN or URL of what it no longer holds, as one has of a queue with existing = true."""
-    stated = json.dumps([each.get("Properties") for each in step.after.resources.values()])
+def names_from_outside(step: Step) -> Iterator[Consequence]:
+    """Warn about a new resource that the deployed stack names already, although none makes it: it may well exist.
+
+    Such as a queue that had ``existing = true``:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html.
+    """
+    for action in step.actions if step.before is not None else ():
+        known, resource = IDENTITIES.get(action.type), step.after.resources.get(action.logical_id)
+        if action.action is not Action.CREATE or known is None or not known.named or resource is None:
+            continue
+        wanted = step.world.identity_of(step.after, resource)
+        if wanted is None or step.world.owners(wanted) or step.before is None:
+            continue
+        if _names(step.before, table(resource.get("Properties")).get(known.properties[0])):
+            yield step.note(
+                action.logical_id,
+                f"{_said(action.type, resource)} is in no stack, and the one that is deployed names it already: if it "
+                "exists, CloudFormation would refuse this: deploy this stack by itself with `npx cdk deploy "
+                "--exclusively --import-existing-resources`, or leave it to whoever made it",
+            )
+
+
+def _names(stack: StackTemplate, name: Any) -> bool:
+    """Whether a stack has the ARN or URL of what it does not hold, as one has of a queue with existing = true."""
+    stated = json.dumps([each.get("Properties") for each in stack.resources.values()])
     return isinstance(name, str) and re.search(rf"(:|[0-9]{{12}}/){re.escape(name)}(?![\w/-])", stated) is not None
 
 

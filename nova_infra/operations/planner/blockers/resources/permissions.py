@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-u
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nova_infra.checks.permissions.attached import Attached, branches, pattern_in
@@ -17,7 +17,7 @@ from nova_infra.checks.permissions.statements import Statement, allowing, contai
 from nova_infra.checks.rule import Template, as_list, referenced
 from nova_infra.operations.changes.stated_values import is_function, table, tables, values_at
 from nova_infra.operations.planner.model import Consequence, Refusal
-from nova_infra.operations.planner.roles import NAME_SUFFIX, StackPlace, policy_names, trusts
+from nova_infra.operations.planner.roles import NAME_SUFFIX, StackPlace, by_arn, policy_names, trusts
 from nova_infra.operations.planner.step import Step
 
 _ROLE, _TASK, _SERVICE = "AWS::IAM::Role", "AWS::ECS::TaskDefinition", "AWS::ECS::Service"
@@ -116,12 +116,15 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
         return
     before, after = step.before.judged, step.after.judged
     meanwhile = after.with_resources({**before.resources, **after.resources})
+    place = StackPlace.of(step.after.key)
     lost: dict[tuple[str, str, str], list[str]] = {}
-    for need in dict.fromkeys(_of_running_tasks(before, StackPlace.of(step.after.key))):
+    for need in dict.fromkeys(_of_running_tasks(before, place)):
         if need.role not in step.after.resources:
             continue
         had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
-        if _has(had, need) and not _has(left, need):
+        named = replace(need, names=by_arn(meanwhile, place, need.names))
+        left += [replace(each, resources=by_arn(meanwhile, place, each.resources)) for each in left]
+        if _has(had, need) and not _has(left, need) and not _has(left, named):
             lost.setdefault((need.role, need.names[0], need.why), []).append(need.action)
     for (role, name, why), actions in lost.items():
         yield step.note(

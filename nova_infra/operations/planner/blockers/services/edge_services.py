@@ -22,9 +22,11 @@ from nova_infra.operations.changes.stated_values import (
     tables,
     values_at,
 )
-from nova_infra.operations.planner.model import Refusal
+from nova_infra.operations.changes.template_values import references
+from nova_infra.operations.planner.model import Action, Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
+_ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
 _HOME = "us-east-1"
 _ELSEWHERE = re.compile(r"arn:aws:acm:(?!us-east-1:)([a-z0-9-]+):.*")
 _BEHAVIORS = "CacheBehaviors[].TargetOriginId"
@@ -43,6 +45,20 @@ def refused_edges(step: Step) -> Iterator[Refusal]:
         yield from step.refuse_each(logical_id, _acl(properties))
     for logical_id, properties in step.given_of_type("AWS::Route53::RecordSet"):
         yield from step.refuse_each(logical_id, _record(properties, _zone_of(step, properties)))
+
+
+def unfiltered(step: Step) -> Iterator[Consequence]:
+    """Warn about what stays and loses its firewall: its requests are answered unfiltered from the clean-up on.
+
+    A resource has one ACL: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html.
+    """
+    others = [references(each.get("ResourceArn")) for _, each in step.after.of_type(_ASSOCIATION)]
+    for action in step.actions:
+        if action.type == _ASSOCIATION and action.action is Action.DELETE and step.before is not None:
+            properties = table(step.before.resources[action.logical_id].get("Properties"))
+            for name in references(properties.get("ResourceArn")):
+                if name in step.after.resources and not any(name in each for each in others):
+                    yield step.note(name, "its firewall goes: nothing filters its requests any more")
 
 
 def _distribution(config: Mapping[str, Any]) -> Iterator[Fault]:

@@ -71,6 +71,27 @@ def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str,
     assert line.startswith(f"mailer.It: {told}")
 
 
+@pytest.mark.parametrize(
+    ("named", "made", "told"),
+    [
+        ("arn:aws:sqs:eu-north-1:210987654321:letters", LETTERS, True),
+        ("https://sqs.eu-north-1.amazonaws.com/210987654321/letters", LETTERS, True),
+        ("arn:aws:sqs:eu-north-1:210987654321:letters", {"QueueName": "parcels"}, False),
+        ("arn:aws:sqs:eu-north-1:210987654321:letters", {}, False),
+        ("/ecs/letters", LETTERS, False),
+    ],
+)
+def test_a_new_queue_that_its_stack_has_named_before_may_exist(named: str, made: dict[str, str], told: bool) -> None:
+    reader = resource("AWS::IAM::Policy", "Delete", PolicyDocument={"Statement": {"Resource": named}})
+    stacks = [StackTemplate(KEY, {"Resources": {"Reader": reader} | more}) for more in ({}, {"It": resource(**made)})]
+    lines = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences]
+    assert any(line.startswith("mailer.It: Queue 'letters' is in no stack") for line in lines) is told
+    assert told or lines == []
+    # Where another resource of the stack has the name, that is refused.
+    holder = StackTemplate(KEY, {"Resources": {"Reader": reader, "Old": resource(**LETTERS)}})
+    assert not any("in no stack" in str(each) for each in plan([holder], [stacks[1:]]).stacks[0].consequences)
+
+
 def test_nothing_is_kept_by_a_replacement_that_is_refused() -> None:
     keys = [[{"AttributeName": name, "KeyType": "HASH"}] for name in ("id", "day")]
     tables = [resource("AWS::DynamoDB::Table", "Retain", TableName="orders", KeySchema=key) for key in keys]

@@ -107,3 +107,34 @@ def test_a_web_acl_of_cloudfront_is_made_in_one_region_alone(region: str, refuse
     resources = {"It": {"Type": "AWS::WAFv2::WebACL", "Properties": {"Scope": "CLOUDFRONT"}}}
     stack = StackTemplate(StackKey("210987654321", region, "carts"), {"Resources": resources})
     assert [each.where for each in plan([], [[stack]]).refusals] == ["It.Scope"] * refused
+
+
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ({"Door"}, True),
+        ({"Door", "Wall", "Filters"}, False),
+        ({"Door", "Wall", "Replaces"}, False),
+        (set(), False),
+    ],
+)
+def test_a_load_balancer_that_loses_its_firewall_is_named(after: set[str], told: bool) -> None:
+    filters = {
+        "Type": "AWS::WAFv2::WebACLAssociation",
+        "Properties": {"ResourceArn": {"Ref": "Door"}, "WebACLArn": {"Fn::GetAtt": ["Wall", "Arn"]}},
+    }
+    all_of_it = {
+        "Door": {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": {"Subnets": ["a", "b"]}},
+        "Wall": {"Type": "AWS::WAFv2::WebACL", "Properties": {}},
+        "Filters": filters,
+        "Replaces": filters,
+        "Topic": {"Type": "AWS::SNS::Topic"},
+    }
+    key = StackKey("210987654321", "eu-north-1", "shop")
+    before, now = (
+        StackTemplate(key, {"Resources": {name: each for name, each in all_of_it.items() if name in names | {"Topic"}}})
+        for names in ({"Door", "Wall", "Filters"}, after)
+    )
+    planned = plan([before], [[now]])
+    said = [str(each) for stack in planned.stacks for each in stack.consequences if "firewall" in str(each)]
+    assert said == (["shop.Door: its firewall goes: nothing filters its requests any more"] if told else [])
