@@ -148,7 +148,7 @@ def _build(
             used.update(_CACHED.findall(line))
             tell(line)
 
-        _run(engine, [*arguments, str(context)], scratch, recipe, hear)
+        _run(engine, [*arguments, str(context)], scratch, recipe, hear, stand_ins)
         if engine.is_docker:
             engine.load_output(scratch)
         else:
@@ -289,7 +289,14 @@ def _secrets() -> Iterator[tuple[str, str]]:
                 break
 
 
-def _run(engine: Engine, arguments: list[str], scratch: Path, recipe: Recipe, tell: Callable[[str], None]) -> None:
+def _run(
+    engine: Engine,
+    arguments: list[str],
+    scratch: Path,
+    recipe: Recipe,
+    tell: Callable[[str], None],
+    stand_ins: Iterable[tuple[str, str, str]] = (),
+) -> None:
     lines: deque[str] = deque(maxlen=_KEPT_LINES)
     try:
         process = subprocess.Popen(
@@ -311,7 +318,7 @@ def _run(engine: Engine, arguments: list[str], scratch: Path, recipe: Recipe, te
             tell(lines[-1])
         code = process.wait()
     if code:
-        raise build_error(engine.program, recipe.name.rpartition("/")[2], list(lines), _dockerfile(recipe))
+        raise build_error(engine.program, recipe.name.rpartition("/")[2], list(lines), _dockerfile(recipe), stand_ins)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from nova_infra.errors import NovaError
 _LINES = 3
 _LINE_LENGTH = 240
 # BuildKit puts the place in the Dockerfile below the log of the step that failed, and Buildah what it holds in memory.
-_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+|.*\(UNHANDLED LOGLEVEL\).*")
+_FRAME = re.compile(r"-{4,}|\d+ \|.*|\S*Dockerfile\S*:\d+|.*\(UNHANDLED LOGLEVEL\).*|.*msg=\"error unmounting.*")
 
 _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 """What Podman repeats of another program's remarks, with its line breaks written out, where it quotes its error."""
@@ -18,6 +18,9 @@ _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 _OWN_LINES = 5
 """In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
+_LACKS = re.compile(r"exit (?:status|code:?) 12[67]\b|No module named '?(?:pip|venv|ensurepip)\b")
+"""What a step says that finds no such program or package of its base image."""
+OF_A_STAND_IN = "which stands in for"
 _PROGRESS = re.compile(r"(#\d+ )?\d+\.\d+ ")
 _OF_THE_ENGINE = re.compile(
     r"(#\d+ )?(Error: building at STEP|ERROR: (failed to (build|solve):|process \"))|time=\"[^\"]+\" level="
@@ -105,15 +108,24 @@ def explain(program: str, arguments: Iterable[str], said: str) -> NovaError:
     return EngineError(f"{program} {step}: {last_lines(said)}: see what it says")
 
 
-def build_error(program: str, name: str, lines: Sequence[str], dockerfile: str) -> NovaError:
+def build_error(
+    program: str, name: str, lines: Sequence[str], dockerfile: str, stand_ins: Iterable[tuple[str, str, str]] = ()
+) -> NovaError:
     """Whose fault it is that an image does not build, with the last lines of the log.
 
     Args:
         lines: What the build printed last.
+        stand_ins: Base images that others stood in for, each with the other one's name and id: these may lack things.
     """
     log = "\n".join(lines)
     in_a_step = _FAILED_STEP.search(log) is not None
     said = log if in_a_step else "\n".join(ending(log, _OWN_LINES))
+    if in_a_step and stand_ins and _LACKS.search(log):
+        whose = " and ".join(f"{local}, {OF_A_STAND_IN} {reference}" for reference, local, _ in stand_ins)
+        return EngineError(
+            f"{name}: {_place(log, dockerfile)} finds no such program in {whose}: {last_lines(said)}: put it into the "
+            "stand-in, or give this machine a way to the registry"
+        )
     missing = re.search(r"manifest unknown|: not found|requested access to the resource is denied", said)
     if not in_a_step and missing and re.search(r"initializing source|resolve source metadata|reading manifest", said):
         return ImageError(f"{name}: its base image is not in the registry: {last_lines(said, 1)}: correct its FROM")
@@ -139,6 +151,16 @@ def _of_the_step(log: str) -> list[str]:
     lines = [_PROGRESS.sub("", line) for line in ending(log, len(log))]
     said = [line for line in lines if not _OF_THE_ENGINE.match(line)]
     return [shortened(line, _LINE_LENGTH) for line in telling_first(said, 2)]
+
+
+def _place(log: str, dockerfile: str) -> str:
+    """The file and line of the step that failed, or the file alone where the log does not say."""
+    if numbered := re.search(r"^(\S*Dockerfile\S*:\d+)$", log, re.MULTILINE):
+        return numbered[1]
+    step = re.search(r'building at STEP "([^"]+)', log)
+    begins = (line.strip().rstrip("\\").rstrip() for line in dockerfile.splitlines())
+    found = [number for number, line in enumerate(begins, 1) if step and line and step[1].startswith(line)]
+    return f"Dockerfile:{found[0]}" if found else "a step of its Dockerfile"
 
 
 def last_lines(said: str, count: int = _LINES) -> str:

@@ -152,15 +152,19 @@ class Process:
             _send(signal.SIGKILL, family)
             await self.wait()
 
-    def listening_ports(self) -> list[int]:
+    def listening_ports(self) -> set[int]:
         """The TCP ports that it and its descendants listen on."""
-        ports: set[int] = set()
+        return {port for _, port in self.listening()}
+
+    def listening(self) -> list[tuple[str, int]]:
+        """The addresses and TCP ports that it and its descendants listen on."""
+        found: set[tuple[str, int]] = set()
         for pid in [self.pid, *(child.pid for child in _descendants(self.pid))]:
             with contextlib.suppress(psutil.Error):
                 for connection in psutil.Process(pid).net_connections("tcp"):
                     if connection.status == psutil.CONN_LISTEN:
-                        ports.add(connection.laddr.port)
-        return sorted(ports)
+                        found.add((connection.laddr.ip, connection.laddr.port))
+        return sorted(found)
 
     def pause(self) -> None:
         """Suspend it and its descendants until :meth:`resume`."""

@@ -280,6 +280,7 @@ class Record:
         foreseen: What CloudFormation would do or refuse that nothing played shows, a line each.
         not_rehearsed: What the rehearsal cannot show, in sentences.
         granted: What the release needs and only AWS knows of, a clause each.
+        borrowed: Those of them that are about the packages that made the baseline's templates.
         runs_tasks: Whether it deploys anything that runs here.
         until: Last stage that was to be played, None where all were.
         at_once: Stack of a job whose next time came while it was running, to how many of its runs went on at once.
@@ -307,6 +308,7 @@ class Record:
     foreseen: list[str] = field(default_factory=list)
     not_rehearsed: list[str] = field(default_factory=list)
     granted: list[str] = field(default_factory=list)
+    borrowed: list[str] = field(default_factory=list)
     runs_tasks: bool = True
     until: str | None = None
     started: str = ""

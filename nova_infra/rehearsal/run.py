@@ -165,7 +165,8 @@ def _record(prepared: _Prepared, baseline: Release) -> Record:
     candidate, delivery, config = prepared.candidate, prepared.delivery, prepared.config
     record = new_record(prepared.pipeline, candidate=candidate, baseline=baseline, runtime=prepared.runtime)
     record.not_rehearsed += prepared.gaps
-    record.granted += baseline.doubts
+    record.borrowed = list(baseline.doubts)
+    record.granted += record.borrowed
     if baseline.lacks:
         record.not_rehearsed.append(f"links that point outside the baseline: {', '.join(baseline.lacks)}")
     record.not_rehearsed += unreached(config) if config is not None else []

@@ -5,6 +5,7 @@ Only what every answer had before and none has since counts, so that what comes 
 
 import contextlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ _DEEPEST = 3
 _MOST_BYTES = 64 * 1024
 _MOST_ITEMS = 20
 _MOST_NAMED = 3
+_DAY = 86_400
 # Of the connection, of a cache or a proxy, or of the program that answers: no caller reads them for what they say.
 _OF_NOBODY = frozenset(
     [
@@ -90,7 +92,7 @@ class Shape:
 
 def _of_headers(headers: Sequence[tuple[str, str]]) -> tuple[set[str], str]:
     """The notable parts of an answer's headers, in words, and the type of its body."""
-    kind, found = "", set()
+    kind, found, seconds = "", set(), 0
     for name, value in headers:
         lower = name.lower()
         if lower == "content-type":
@@ -103,6 +105,11 @@ def _of_headers(headers: Sequence[tuple[str, str]]) -> tuple[set[str], str]:
             found |= {f"{each.partition('=')[0].lower()} of the cookie {named}" for each in attributes if each}
         elif lower not in _OF_NOBODY:
             found.add(f"the header {lower}")
+        if lower == "cache-control" and (kept := re.search(r"\bmax-age=(\d+)", value)) and "no-" not in value:
+            seconds = int(kept[1])
+    # A page has one address for all releases, unlike what it loads (RFC 9111, 4.2).
+    if kind == "text/html" and seconds < _DAY:
+        found.add("a page that browsers ask for again within a day")
     return found, kind
 
 

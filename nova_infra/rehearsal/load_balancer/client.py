@@ -85,9 +85,12 @@ async def _takes_connection(group: TargetGroup, target: Target) -> bool:
                 _, writer = await asyncio.open_connection("127.0.0.1", target.task.port)
             writer.close()
             return True
-    except (OSError, TimeoutError):
+    except TimeoutError:
+        target.last_fault = f"port {port} takes no connection"
+        return False
+    except OSError:
         pass  # said below
-    target.last_fault = f"port {port} takes no connection"
+    target.last_fault = target.task.explained(f"port {port} refuses connections")
     return False
 
 
@@ -114,7 +117,8 @@ async def _ask_health(client: aiohttp.ClientSession, group: TargetGroup, target:
     except aiohttp.ClientSSLError:
         target.last_fault = f"GET {group.settings.health_path} got no answer: {_NO_TLS}"
     except (aiohttp.ClientError, ConnectionError) as error:
-        target.last_fault = f"GET {group.settings.health_path} got no answer ({error.__class__.__name__})"
+        refused = "connection refused" if isinstance(error, aiohttp.ClientConnectorError) else error.__class__.__name__
+        target.last_fault = target.task.explained(f"GET {group.settings.health_path} got no answer ({refused})")
     return False
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nova_infra.containers.build import ENGINES
+from nova_infra.containers.errors import OF_A_STAND_IN, EngineError
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
@@ -67,6 +68,8 @@ async def run_build_command(
         without_aws=action.privileged,
     )
     if code:
+        if ours := [line for line in read_log(log).splitlines() if OF_A_STAND_IN in line and " finds no such " in line]:
+            raise EngineError(ours[0])
         ran, why = shortened("; ".join(command.splitlines()), _LONGEST), why_it_failed(read_log(log), record.output)
         raise ActionFailedError(f"`{ran}` exited with {code}{why}; all of its output: {log}")
 

@@ -19,6 +19,9 @@ _CHANCE_OF_FAULTS = 1.5
 _NOTICED = 0.2
 """Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
+_REFUSED = 0.05
+"""Share of requests that fail where none did: one of twenty in a file of requests."""
+
 
 def broken_operations(deployment: DeploymentRecord) -> list[str]:
     """Operations that are worse with the new revision, a clause each.
@@ -55,7 +58,7 @@ def displaced_operations(elsewhere: Elsewhere) -> list[str]:
         own = {status: number for status, number in answers.items() if 0 < status < 500}
         if 404 in own:
             found.append(f"{operation} finds no listener rule, and the load balancer answers 404 itself")
-        elif own and _share(before, _direct) >= _NOTICED:
+        elif own and ((not before and max(own) >= 400) or _share(before, _direct) >= _NOTICED):
             most = max(own, key=own.__getitem__)
             found.append(f"{operation} reaches no service, and the load balancer answers {most} itself")
     return found
@@ -142,8 +145,11 @@ def _is_worse(before: dict[int, int], after: dict[int, int]) -> bool:
     # Who asks for data gets none from an address, and a redirect may lead back to where it came from.
     if _share(before, _direct) >= 0.5 and _rises(before, after, _redirected, least=0.5):
         return True
-    good = _share(before, _good)
-    return good >= 0.5 and _rises(before, after, lambda status: not _good(status), least=1 - good / 2)
+    good, refused = _share(before, _good), _share(after, _bad)
+    # Where each request was good, one of several that is refused now shows as a share, and not by chance.
+    if good == 1 and refused >= _REFUSED and _beyond_chance(before, after, 0, refused, _CHANCE):
+        return True
+    return good >= 0.5 and _rises(before, after, _bad, least=1 - good / 2)
 
 
 def _rises(
@@ -162,9 +168,11 @@ def _rises(
     was, now = _share(before, counts), _share(after, counts)
     if now < least or now <= was:
         return False
+    return not was or _beyond_chance(before, after, was, now, chance)
+
+
+def _beyond_chance(before: dict[int, int], after: dict[int, int], was: float, now: float, chance: float) -> bool:
     numbers = [sum(each.values()) for each in (before, after)]
-    if not was:
-        return True
     both = (was * numbers[0] + now * numbers[1]) / sum(numbers)
     return now - was > chance * math.sqrt(both * (1 - both) * sum(1 / number for number in numbers))
 
@@ -175,6 +183,10 @@ def _failed(status: int) -> bool:
 
 def _good(status: int) -> bool:
     return 0 < status < 400
+
+
+def _bad(status: int) -> bool:
+    return not _good(status)
 
 
 def _direct(status: int) -> bool:

@@ -132,6 +132,8 @@ def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
         return f"Add example messages to {place}, and play it again: {again}"
     if unknown:
         return "Test what it deploys in an environment before the last"
+    if record.granted and record.granted == record.borrowed:
+        return "Compare the templates with those that are deployed: npx cdk diff"
     if record.granted:
         return "Look for it in the account and region of its environment" + ("" if record.app else ": nova doctor")
     if few:

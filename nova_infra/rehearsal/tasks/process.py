@@ -203,6 +203,9 @@ class ProcessTask(Task):
     def listens_on(self, port: int) -> bool:
         return self._process is not None and port in self._process.listening_ports()
 
+    def listened_on(self) -> list[tuple[str, int]]:
+        return self._process.listening() if self._process is not None else []
+
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         process = await start_process(words, directory=self._place("work"), environment=self._environment())
         try:

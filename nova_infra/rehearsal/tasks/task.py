@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from nova_infra.documents.last_words import telling_first
-from nova_infra.documents.text import shortened
+from nova_infra.documents.text import listed, shortened
 from nova_infra.errors import NovaError
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -145,6 +145,20 @@ class Task(ABC):
         """Whether it can be reached on another of its ports; None where this machine does not show it."""
 
     @abstractmethod
+    def listened_on(self) -> list[tuple[str, int]]:
+        """The addresses and ports that its program listens on; none where this machine does not show them."""
+
+    def places(self) -> list[str]:
+        """The same in words, with the port of its definition for the one that stands for it here."""
+        found = ((address, self.definition.port if port == self.port else port) for address, port in self.listened_on())
+        return [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in found]
+
+    def explained(self, fault: str) -> str:
+        """What a health check said, with where the program does listen if it was refused a connection."""
+        places = self.places() if "refuse" in fault.lower() else []
+        return f"{fault}; its program listens on {listed(places)}" if places else fault
+
+    @abstractmethod
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         """Run the program of the container health check where the task's own program runs.
 
@@ -181,9 +195,11 @@ class Task(ABC):
 
     def listens_nowhere(self, last_words: str) -> TaskFailedError:
         """The error of a task whose program listened on no port while ECS would have waited for it."""
+        places = self.places()
+        elsewhere = f"; its program listens on {listed(places)}, where nothing reaches it" if places else ""
         return TaskFailedError(
             f"nothing listens on port {self.definition.port} after {self.patience:g} s, which is all that its health "
-            f"checks give it to start: {last_words}"
+            f"checks give it to start: {last_words}{elsewhere}"
         )
 
     def listens_elsewhere(self, reachable: Iterable[int], inside: Iterable[int] = ()) -> ListensElsewhereError:
@@ -231,7 +247,7 @@ class Task(ABC):
             failures += 1
             assert check is not None, "without a check there is no failure"
             if failures >= check.retries and self.patience_left() <= 0:
-                raise TaskFailedError(f"its container health check failed {failures} times: {fault}")
+                raise TaskFailedError(f"its container health check failed {failures} times: {self.explained(fault)}")
             await asyncio.sleep(check.interval / self.pace.checks)
 
     def grace(self) -> float:

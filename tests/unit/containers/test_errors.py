@@ -114,6 +114,33 @@ def test_a_dockerfile_that_no_engine_builds_is_the_releases_fault(said: str, lin
     assert str(error).endswith("run `nova image build --local shop`")
 
 
+PIP = 'building at STEP "RUN pip install flask && true": while running runtime: exit status'
+
+
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        (["sh: 1: pip: not found", f"Error: {PIP} 127"], "Dockerfile:3"),
+        (["python3: No module named pip", f"Error: {PIP} 1"], "Dockerfile:3"),
+        (["sh: pip: not found", "a/Dockerfile:4", "did not complete successfully: exit code: 127"], "a/Dockerfile:4"),
+        (["No module named venv", "while running runtime: exit status 1"], "a step of its Dockerfile"),
+    ],
+)  # fmt: skip
+def test_what_a_stand_in_lacks_is_no_verdict_on_the_release(lines: list[str], place: str) -> None:
+    dockerfile = "# an app\nFROM python:3\nRUN pip install flask \\\n  && true\n"
+    error = build_error("podman", "shop:1", lines, dockerfile, [("python:3", "localhost/python:3", "5f")])
+    assert isinstance(error, EngineError), str(error)
+    assert f"shop:1: {place} finds no such program in localhost/python:3, which stands in for python:3: " in str(error)
+    assert isinstance(build_error("podman", "shop:1", lines, dockerfile), ImageError)
+
+
+def test_what_fails_on_a_stand_in_for_reasons_of_its_own_is_the_releases_fault() -> None:
+    lines = ["ModuleNotFoundError: No module named 'pipes'", f"Error: {PIP} 1"]
+    assert isinstance(
+        build_error("podman", "shop:1", lines, "", [("python:3", "localhost/python:3", "5f")]), ImageError
+    )
+
+
 def test_what_buildah_holds_in_memory_is_no_part_of_its_log() -> None:
     said = (
         'STEP 4/5: RUNN true\ntime="2026-11-26" level=error msg="+(UNHANDLED LOGLEVEL) &imagebuilder.Step{Env:[]}"\n'

@@ -14,7 +14,7 @@ from nova_infra.containers.errors import EngineError, last_lines
 from nova_infra.rehearsal.tasks.containers import watching
 from nova_infra.rehearsal.tasks.containers.image import EngineImage
 from nova_infra.rehearsal.tasks.containers.labels import empty_directories, remove_directories
-from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, listening
+from nova_infra.rehearsal.tasks.containers.listening import ListeningWatch, listening, listening_places
 from nova_infra.rehearsal.tasks.containers.options import ContainerNetwork, bare_mounts, create_options
 from nova_infra.rehearsal.tasks.containers.seccomp import profile_option
 from nova_infra.rehearsal.tasks.containers.start_errors import end_error, lacks_working_directory, start_error
@@ -248,6 +248,9 @@ class ContainerTask(Task):
     def listens_on(self, port: int) -> bool | None:
         found = listening(self.pid) if self._group is not None else None
         return None if found is None else port in found.reachable
+
+    def listened_on(self) -> list[tuple[str, int]]:
+        return listening_places(self.pid) if self._group is not None else []
 
     async def run_check(self, words: Sequence[str], seconds: float) -> tuple[int, list[str]]:
         code, out, said = await self.engine.attempt("exec", self.name, *words, seconds=seconds)

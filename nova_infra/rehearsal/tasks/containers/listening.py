@@ -2,11 +2,13 @@
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from nova_infra.rehearsal.tasks.containers.watching import has_ended
-from nova_infra.rehearsal.usage.connections import sockets
+from nova_infra.rehearsal.usage.connections import Socket, sockets
 
 _LISTEN = "0A"
 # Addresses are little-endian: 127.0.0.0/8, ::1, and 127.0.0.0/8 within IPv6.
@@ -84,8 +86,24 @@ def listening(pid: int, proc: Path = Path("/proc")) -> Listening | None:
         return None
     reachable: set[int] = set()
     inside: set[int] = set()
+    for address, port in _listened_on(found):
+        (inside if _LOOPBACK.fullmatch(address) else reachable).add(port)
+    return Listening(frozenset(reachable), frozenset(inside - reachable))
+
+
+def listening_places(pid: int, proc: Path = Path("/proc")) -> list[tuple[str, int]]:
+    """The addresses and ports that are listened on in a process's network; none where this machine shows none."""
+    return sorted({(str(_address(digits)), port) for digits, port in _listened_on(sockets(pid, proc) or [])})
+
+
+def _address(digits: str) -> IPv4Address | IPv6Address:
+    """Each word of four bytes is little-endian; an IPv4 address within IPv6 is named as what it is."""
+    found = ip_address(b"".join(bytes.fromhex(digits[at : at + 8])[::-1] for at in range(0, len(digits), 8)))
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _listened_on(found: list[Socket]) -> Iterator[tuple[str, int]]:
     for each in found:
         address, _, port = each.local.partition(":")
         if each.state == _LISTEN and address != _RESOLVER:
-            (inside if _LOOPBACK.fullmatch(address) else reachable).add(int(port, 16))
-    return Listening(frozenset(reachable), frozenset(inside - reachable))
+            yield address, int(port, 16)

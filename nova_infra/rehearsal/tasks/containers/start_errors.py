@@ -24,12 +24,14 @@ def start_error(said: str, definition: TaskDefinition, image: EngineImage, engin
         return TaskFailedError(f"CannotStartContainerError: exec format error: {program} is not a program")
     if not _OF_THE_ENGINE.search(lowered) and any(each in lowered for each in _NO_PROGRAM):
         return TaskFailedError(f"CannotStartContainerError: {program}: {_reason(said)}")
-    if re.search(r"unable to find (user|group)|no matching entries in (passwd|group)", lowered):
-        if image.stands_in:
-            return EngineError(
-                f"{last_lines(said, 1)}: a local image stands in for its base, which may have that user: add it to "
-                "the local image, or remove that image where the registry can be reached"
-            )
+    is_user = re.search(r"unable to find (user|group)|no matching entries in (passwd|group)", lowered)
+    if image.stands_in and (is_user or "no command" in lowered):
+        return EngineError(
+            f"{last_lines(said, 1)}: a local image stands in for its base, which may have "
+            f"{'that user' if is_user else 'a command'}: add it to the local image, or remove that image where the "
+            "registry can be reached"
+        )
+    if is_user:
         return TaskFailedError(f"CannotStartContainerError: {last_lines(said, 1)}")
     if "no command" in lowered:
         return TaskFailedError("CannotStartContainerError: neither its task definition nor its image has a command")

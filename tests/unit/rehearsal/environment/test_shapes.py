@@ -23,6 +23,11 @@ def shape(answers: Sequence[Answer]) -> Shape:
     return found
 
 
+def page(cached: str = "no-cache") -> Answer:
+    return [("Cache-Control", cached), ("Content-Type", "text/html; charset=utf-8")], b"<p>"
+
+
+NO_CACHE = ("Cache-Control", "no-cache")
 ITEM = {"id": 7, "price": {"net": 3, "tax": 1}}
 CORS = ("Access-Control-Allow-Origin", "*")
 SECURE, BARE = ("Set-Cookie", "sid=4; Secure; HttpOnly; Path=/"), ("Set-Cookie", "sid=9; Path=/")
@@ -59,6 +64,14 @@ SECURE, BARE = ("Set-Cookie", "sid=4; Secure; HttpOnly; Path=/"), ("Set-Cookie",
         ([answer(ITEM)] * 4, [answer({})] * 5, "the field id, the field price"),
         ([answer(ITEM)] * 4, [answer(None)] * 5, "the field id, the field price"),
         ([answer({"all": "x" * 60_000})] * 4, [answer({"every": "x" * 70_000})] * 5, ""),
+        (
+            [page()] * 4,
+            [page("public, max-age=31536000, immutable")] * 5,
+            "a page that browsers ask for again within a",
+        ),
+        ([page("no-cache")] * 4, [page("max-age=60")] * 5, ""),
+        ([page("max-age=60")] * 4, [page("no-cache, max-age=604800")] * 5, ""),
+        ([answer(1, NO_CACHE)] * 4, [answer(1, ("Cache-Control", "max-age=604800"))] * 5, ""),
         ([answer(1, ("X-Powered-By", "it"), ("Content-Encoding", "gzip"))] * 4, [answer(1)] * 5, ""),
     ],
 )

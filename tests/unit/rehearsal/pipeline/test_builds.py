@@ -1,19 +1,24 @@
 """What is said of a command that failed, and of a build that leaves nothing."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from nova_infra.containers.errors import EngineError
 from nova_infra.rehearsal.delivery.definition import BuildAction, Stage
 from nova_infra.rehearsal.pipeline.builds import (
+    ActionFailedError,
     asks_aws,
     led_here,
     log_name,
     manifest_of,
+    run_build_command,
     why_it_failed,
     why_no_artifact,
 )
 from nova_infra.rehearsal.pipeline.simulated import simulated
+from nova_infra.rehearsal.record import ActionRecord
 
 TAG = "8c70a0725ba0" + "4" * 52
 NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm: not found"
@@ -47,6 +52,21 @@ NO_NPM = "its image does not build: STEP 4/8: RUN npm install / /bin/sh: 1: npm:
 )
 def test_a_command_that_failed_says_why(lines: list[str], said: str) -> None:
     assert why_it_failed("\n".join(["error: of a command before", *lines]), lines) == said
+
+
+def test_a_build_that_fails_for_what_a_stand_in_lacks_is_no_verdict(tmp_path: Path) -> None:
+    def run(said: str) -> None:
+        action = BuildAction("Images", 1, (), (), {}, privileged=True, updates_pipeline=False)
+        record, log = ActionRecord("Images", "build", 1), tmp_path / "images.log"
+        log.unlink(missing_ok=True)
+        command = f"echo '{said}'; exit 2"
+        asyncio.run(run_build_command(command, action, record, directory=tmp_path, environment={}, log=log))
+
+    lacks = f"desk:{TAG}: Dockerfile:3 finds no such program in localhost/python:3, which stands in for python:3: x"
+    with pytest.raises(EngineError, match="Dockerfile:3 finds no such program"):
+        run(lacks)
+    with pytest.raises(ActionFailedError):
+        run(lacks.replace("which stands", "that stood"))
 
 
 def test_a_build_has_to_write_what_its_artifact_is_taken_from(tmp_path: Path) -> None:

@@ -34,6 +34,9 @@ NOWHERE = "GET / finds no listener rule, and the load balancer answers 404 itsel
         ({200: 3}, {}, {301: 5, 503: 8}, "GET / reaches no service, and the load balancer answers 301 itself"),
         ({200: 3}, {}, {200: 5}, "GET / reaches no service, and the load balancer answers 200 itself"),
         ({302: 3}, {}, {301: 5}, ""),
+        ({}, {}, {403: 5}, "GET / reaches no service, and the load balancer answers 403 itself"),  # a firewall's rule
+        ({}, {}, {302: 5}, ""),  # a login before a new page
+        ({403: 3}, {}, {403: 5}, ""),
         ({200: 3}, {}, {503: 5}, ""),  # counted among the requests that failed
     ],
 )  # fmt: skip
@@ -104,6 +107,11 @@ def test_answers_that_lack_what_they_had_are_seen_unless_they_serve_nobody(
         ({200: 1, 503: 8}, {503: 4}, False),
         ({200: 9, 500: 1}, {200: 8, 500: 2}, False),
         ({200: 60}, {200: 45, 404: 15}, True),
+        # One of two requests in a file, and one of ten.
+        ({200: 163}, {200: 221, 422: 218}, True),
+        ({200: 163}, {200: 396, 415: 44}, True),
+        ({200: 60}, {200: 54, 415: 6}, False),
+        ({200: 9}, {200: 8, 422: 1}, False),
         ({}, {500: 1}, True),
     ],
 )

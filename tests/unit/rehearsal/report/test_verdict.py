@@ -315,3 +315,14 @@ def test_what_only_aws_knows_is_said_whatever_else_is_wrong(rehearsed: Make, wro
     said = verdict(record)
     assert said.headline == f"Prod would take this release, but {wrong}"
     assert said.why.count("only AWS knows whether the secret shop/db exists, which DB comes from.") == 1
+
+
+def test_what_borrowed_packages_may_hide_is_seen_in_what_is_deployed(rehearsed: Make) -> None:
+    record = rehearsed()
+    record.borrowed = [
+        "the baseline's templates are made with the packages installed here, not those of its poetry.lock"
+    ]
+    record.granted = list(record.borrowed)
+    assert verdict(record).next_step == "Compare the templates with those that are deployed: npx cdk diff"
+    record.granted.append("only AWS knows whether the secret shop/db exists, which DB comes from")
+    assert verdict(record).next_step.endswith("nova doctor")

@@ -89,6 +89,14 @@ def test_a_task_that_never_listens_is_given_up_when_ecs_would(definition: Define
     )
 
 
+def test_a_task_that_listens_where_nothing_reaches_it_says_where(definition: Define, sources: Path) -> None:
+    """As one does that listens on IPv6 only: a load balancer's targets have addresses of IPv4."""
+    listens = "import os, socket, time; s = socket.create_server(('127.0.0.2', int(os.environ['PORT']))); time.sleep(9)"
+    bound = replace(definition(), entry_point=(), command=(sys.executable, "-S", "-c", listens))
+    fault = start(bound, sources, patience=0.5)[1]
+    assert fault.endswith("it printed nothing; its program listens on 127.0.0.2:8080, where nothing reaches it")
+
+
 @pytest.mark.exhaustive("test_only_the_first_process_gets_sigterm_and_it_has_to_handle_it")
 def test_a_task_that_takes_less_time_to_start_than_it_is_given_runs(definition: Define, sources: Path) -> None:
     assert start(definition("late"), sources, patience=60)[1] == ""
@@ -227,6 +235,9 @@ def test_a_container_health_check_that_stays_red_says_what_it_said(definition: D
     check = HealthCheck(("CMD-SHELL", "echo still cold; exit 1"), interval=0.1, timeout=5, retries=2)
     fault = start(replace(definition(), health_check=check), sources, patience=4)[1]
     assert re.fullmatch(r"its container health check failed \d+ times: still cold", fault)
+    check = replace(check, command=("CMD-SHELL", "echo Connection refused; exit 1"))
+    fault = start(replace(definition(), health_check=check), sources, patience=1)[1]
+    assert fault.endswith(": Connection refused; its program listens on 127.0.0.1:8080")
 
 
 @pytest.mark.exhaustive("test_a_container_health_check_that_stays_red_says_what_it_said")

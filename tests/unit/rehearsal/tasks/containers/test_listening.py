@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nova_infra.rehearsal.tasks.containers import listening as module
-from nova_infra.rehearsal.tasks.containers.listening import Listening, ListeningWatch, listening
+from nova_infra.rehearsal.tasks.containers.listening import Listening, ListeningWatch, listening, listening_places
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
@@ -45,8 +45,15 @@ def test_ports_are_told_apart_by_who_reaches_them(
     assert listening(9, tmp_path) == Listening(frozenset(reachable), frozenset(inside))
 
 
+def test_what_is_listened_on_is_named_by_address_and_port(tmp_path: Path) -> None:
+    there = [(ANY_6, 8080, LISTENS), (ADDRESS_4_IN_6, 8081, LISTENS), (LOOPBACK_6, 8082, LISTENS)]
+    table(tmp_path, tcp=[(LOOPBACK, 3000, LISTENS), (ANY, 3001, CONNECTED), (DOCKERS_RESOLVER, 9, LISTENS)], tcp6=there)
+    assert listening_places(9, tmp_path) == [("10.10.97.5", 8081), ("127.0.0.1", 3000), ("::", 8080), ("::1", 8082)]
+
+
 def test_a_machine_that_shows_nothing_says_nothing(tmp_path: Path) -> None:
     assert listening(9, tmp_path) is None
+    assert listening_places(9, tmp_path) == []
 
 
 def count(proc: Path, sockets: int, *, on_the_machine: int = 0) -> None:
