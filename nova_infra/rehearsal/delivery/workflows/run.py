@@ -24,7 +24,7 @@ from nova_infra.rehearsal.delivery.workflows.language.expressions import (
     fill,
     weighed,
 )
-from nova_infra.rehearsal.delivery.workflows.language.outputs import in_lines, masked, outputs
+from nova_infra.rehearsal.delivery.workflows.language.outputs import exported, in_lines, masked, outputs
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowText
 from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open, as_text, is_unknown
 from nova_infra.rehearsal.delivery.workflows.sources import anything_may_be_done
@@ -142,9 +142,8 @@ class PushedRun:
         return self._known_steps[job.name]
 
     def _steps_and_outputs(self, job: WorkflowJob) -> tuple[list[JobStep], dict[str, Any], set[str]]:
-        known = self._contexts(job)
+        known = self._contexts(job) | {"job": Open({"status": "success"}), "runner": self._runner(job)}
         outcomes: dict[str, Any] = {}
-        known |= {"job": Open({"status": "success"}), "runner": self._runner(job)}
         known |= {"steps": outcomes, "env": {k: self._text(job, v, known) for k, v in job.variables({}).items()}}
         found, hidden, sets_variables = [], set[str](), False
         for number, step in enumerate(job.steps, start=1):
@@ -160,6 +159,7 @@ class PushedRun:
                 raise self._source.error(job.base, said, "correct or simplify it") from None
             if runs is not False:
                 found.append(self._step(job, step, number, contexts, certain=bool(runs)))
+                known["env"] = exported(found[-1].commands, known["env"], certain=bool(runs))
             hidden |= masked(step, job.variables(step), account="account" in hidden) if runs else set()
             if "id" in step:
                 result = "skipped" if runs is False else "success" if runs else UNKNOWN

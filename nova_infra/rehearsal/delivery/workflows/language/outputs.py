@@ -20,6 +20,11 @@ _SAYS = re.compile(
     r"|echo\s+[\"']?::set-output name=([\w-]+)::(.*?)[\"']?\s*$",
     re.MULTILINE,
 )
+_EXPORTS = re.compile(
+    r"^[ \t]*echo[ \t]+(?:\"(\w+)=([^\"$`\\\n]+)\"|'(\w+)=([^'\n]+)'|(\w+)=([^\s\"'`;|&(){}<>$\\]+))"
+    r"[ \t]*>>[ \t]*[\"']?\$\{?GITHUB_ENV\}?[\"']?[ \t]*$",
+    re.MULTILINE,
+)
 _COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 _WRITES_ANEW = re.compile(r"^.*[^>\n]>\s*[\"']?\$\{?GITHUB_OUTPUT", re.MULTILINE)
 _WRITES = re.compile(r"GITHUB_OUTPUT|::set-output ")
@@ -51,6 +56,19 @@ def in_lines(script: str) -> str:
     script = _GROUP.sub(lambda found: "".join(f"{each}{found[2]}\n" for each in found[1].splitlines()), script)
     script = _OPENS.sub(_in_a_line, script)
     return script[max((found.start() for found in _WRITES_ANEW.finditer(script)), default=0) :]
+
+
+def exported(script: str, variables: Mapping[str, Any], *, certain: bool) -> dict[str, Any]:
+    """The variables of a job after a script that may write some to ``GITHUB_ENV``.
+
+    Those with a text for a value are known; others are left out, and so is what it writes in lines that may not run.
+    """
+    said = [next(filter(all, zip(each[::2], each[1::2], strict=True)), ("", "")) for each in _EXPORTS.findall(script)]
+    lines = [line for line in script.splitlines() if "GITHUB_ENV" in line]
+    if certain and len(said) == len(lines) and not _DECIDES.search(script):
+        return {**variables, **dict(said)}
+    written = {name for line in lines for name in re.findall(r"([A-Za-z_]\w*)=", line)}
+    return {name: value for name, value in variables.items() if name not in written}
 
 
 def _written(script: str) -> list[tuple[str, str]]:

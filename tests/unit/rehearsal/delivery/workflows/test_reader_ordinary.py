@@ -142,6 +142,12 @@ def test_an_ordinary_workflow_delivers(jobs: str) -> None:
     assert "shop.Deploy" in played(workflow) or "$" in jobs
 
 
+def test_a_step_deploys_what_an_earlier_one_has_put_into_a_variable() -> None:
+    workflow = read(BEFORE + deploy("- run: echo T=lab >> $GITHUB_ENV", last='- run: make synth && nova deploy "$T"'))
+    assert said(workflow) == []
+    assert "shop.Deploy" in played(workflow)
+
+
 @pytest.mark.parametrize(
     ("jobs", "fault"),
     [

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.delivery.workflows.language.outputs import in_lines, masked, outputs
+from nova_infra.rehearsal.delivery.workflows.language.outputs import exported, in_lines, masked, outputs
 from nova_infra.rehearsal.delivery.workflows.language.values import UNKNOWN, Open
 
 OURS = {"engine": "trains"}
@@ -100,3 +100,23 @@ def test_the_registry_of_an_account_whose_id_is_masked_is_masked_too(
     assert ("steps.aws.outputs.aws-account-id" in signed) is hidden
     found = masked({"id": "ecr", "uses": "aws-actions/amazon-ecr-login@v2"}, {}, account="account" in signed)
     assert found == ({"steps.ecr.outputs.registry"} if hidden else set())
+
+
+@pytest.mark.parametrize(
+    ("script", "known"),
+    [
+        ('echo "TARGET=staging" >> "$GITHUB_ENV"', {"A": "1", "TARGET": "staging"}),
+        ("make\necho A=2 >> $GITHUB_ENV\necho 'B=x y' >>${GITHUB_ENV}", {"A": "2", "B": "x y"}),
+        ("make", {"A": "1"}),
+        ('echo "A=$(date)" >> "$GITHUB_ENV"', {}),
+        ('echo "B=1" >> $GITHUB_ENV\necho "A=$C" >> $GITHUB_ENV', {}),
+        ("if x; then\n  echo A=2 >> $GITHUB_ENV\nfi", {}),
+        ("echo B=2 >> $GITHUB_ENV && ./more.sh", {"A": "1"}),
+    ],
+)
+def test_later_steps_know_a_variable_that_is_certain_to_have_one_value(script: str, known: dict[str, str]) -> None:
+    assert exported(script, {"A": "1"}, certain=True) == known
+
+
+def test_of_a_step_that_may_not_run_no_variable_is_known() -> None:
+    assert exported("echo A=2 >> $GITHUB_ENV\necho B=2 >> $GITHUB_ENV", {"A": "1"}, certain=False) == {}
