@@ -23,8 +23,8 @@ _LACKS = re.compile(r"exit (?:status|code:?) 12[67]\b|No module named '?(?:pip|v
 OF_A_STAND_IN = "which stands in for"
 _PROGRESS = re.compile(r"(#\d+ )?\d+\.\d+ ")
 _OF_THE_ENGINE = re.compile(
-    r"(#\d+ )?error: (building at step|failed to |process )|time=\"[^\"]+\" level=|\[\d+/\d+\] step |--> |> \[",
-    re.IGNORECASE,
+    r"(#\d+ )?(Error: building at STEP|ERROR: (failed to (build|solve):|process \"))|time=\"[^\"]+\" level="
+    r"|(\[\d+/\d+\] )?STEP \d+/\d+: |--> (Using cache )?[0-9a-f]{11,}$|> \[[^\]]*\d+/\d+\] "
 )
 _OF_THE_MACHINE = re.compile(r"exec format error|no space left", re.IGNORECASE)
 _HEREDOC = r"(?:RUN|COPY|ADD)\b.*<<-?[\"']?[A-Za-z_]"

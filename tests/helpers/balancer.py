@@ -29,7 +29,10 @@ def task_on(port: int) -> Task:
     return cast(
         Task,
         SimpleNamespace(
-            port=port, address="10.0.3.4", definition=SimpleNamespace(revision="tiny:2", fault="", port=8080)
+            port=port,
+            address="10.0.3.4",
+            definition=SimpleNamespace(revision="tiny:2", fault="", port=8080),
+            explained=str,
         ),
     )
 

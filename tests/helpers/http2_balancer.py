@@ -32,8 +32,9 @@ def through_the_balancer(
     answer: Answer | contextlib.AbstractAsyncContextManager[int],
     send: Callable[[aiohttp.ClientSession, str], Any],
     idle: float = 60,
+    **properties: Any,
 ) -> tuple[Any, TargetGroup, MetricStore]:
-    store, group = MetricStore(), group_of(version)
+    store, group = MetricStore(), group_of(version, **properties)
 
     async def play() -> Any:
         balancer = LoadBalancer(

@@ -68,9 +68,11 @@ def sign_pushes(pipeline: pipelines.CodePipeline) -> None:
 
     AWS asks for one that nothing else uses, of at most 100 characters, which CloudFormation may read by a dynamic
     reference: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_WebhookAuthConfiguration.html. Pushes
-    signed with one of special characters are ignored (cloudposse/terraform-aws-cicd#89).
+    signed with one of special characters are ignored (cloudposse/terraform-aws-cicd#89). Nothing says that GitHub hears
+    of another secret of a webhook that it knows: so it is another webhook, in pipelines that had one without this.
     """
     [webhook] = (node for node in pipeline.node.find_all() if isinstance(node, codepipeline.CfnWebhook))
+    webhook.override_logical_id("SignedWebhook")
     letters = secretsmanager.SecretStringGenerator(exclude_punctuation=True, password_length=64)
     secret = secretsmanager.Secret(
         cdk.Stack.of(pipeline), "Webhook", description="Signs what GitHub sends", generate_secret_string=letters

@@ -87,13 +87,14 @@ def _of_service(prefix: str, environment: Environment, service: Service) -> Iter
 
 
 def _is_deployed(stack: str, access: Account) -> bool:
+    """Whether a stack holds what it made: none does whose first deployment failed, or that is being deleted."""
     try:
-        access.call("cloudformation", "describe_stacks", StackName=stack)
+        [found] = access.call("cloudformation", "describe_stacks", StackName=stack)["Stacks"]
     except NovaError as error:
         if error.code == "ValidationError":
             return False
         raise
-    return True
+    return not str(found.get("StackStatus")).startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_", "DELETE_"))
 
 
 def _record(host: str, environment: Environment, access: Account) -> Iterator[Check]:

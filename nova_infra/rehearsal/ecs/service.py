@@ -11,6 +11,7 @@ from pathlib import Path
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.ecs.state import DeploymentState
 from nova_infra.rehearsal.ecs.without_balancer import Unbalanced
+from nova_infra.rehearsal.load_balancer.http2.client import unverified
 from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.proxy import LoadBalancer
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule
@@ -297,12 +298,12 @@ class PlayedService:
         """Note, once for each revision, after how long it closes an idle connection."""
         revision = task.definition.revision
         first = self.tasks[-1:] and sum(each.task.definition.revision == revision for each in self.tasks) <= 1
-        plain = group.settings.version == "HTTP1" and not group.settings.tls
-        speaks = plain and self.load_balancer.protocol not in TRANSPORT
+        speaks = group.settings.version == "HTTP1" and self.load_balancer.protocol not in TRANSPORT
         if not (self.is_asked and first and speaks):
             return
         seen_open = partial(self.kept_open.__setitem__, revision)
-        kept = await seconds_kept(task.port, group.settings.health_path, seen_open)
+        tls = unverified("http/1.1") if group.settings.tls else None
+        kept = await seconds_kept(task.port, group.settings.health_path, seen_open, tls)
         await asyncio.sleep(_SECONDS_TO_BE_SEEN)
         if kept is not None and task.running:
             self.idle[revision] = kept

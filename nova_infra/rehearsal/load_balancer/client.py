@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from nova_infra.rehearsal.load_balancer.http2 import grpc
-from nova_infra.rehearsal.load_balancer.http2.client import Http2Answer, Http2Error, ask
+from nova_infra.rehearsal.load_balancer.http2.client import Http2Answer, Http2Error, NoTlsError, ask
 from nova_infra.rehearsal.load_balancer.targets import Target, TargetGroup
 from nova_infra.rehearsal.usage.crowding import with_others
 
@@ -120,6 +120,17 @@ async def _ask_health(client: aiohttp.ClientSession, group: TargetGroup, target:
         refused = "connection refused" if isinstance(error, aiohttp.ClientConnectorError) else error.__class__.__name__
         target.last_fault = target.task.explained(f"GET {group.settings.health_path} got no answer ({refused})")
     return False
+
+
+def metric_of(error: Exception) -> str | None:
+    """What a load balancer counts where it could not connect to a target; None where it could."""
+    hung_up = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionResetError)
+    if hung_up or isinstance(error, aiohttp.ClientSSLError | NoTlsError):
+        return "TargetTLSNegotiationErrorCount"
+    is_connecting = isinstance(
+        error, aiohttp.ClientConnectorError | ConnectionRefusedError | aiohttp.ConnectionTimeoutError
+    )
+    return "TargetConnectionErrorCount" if is_connecting else None
 
 
 def scheme(*, tls: bool) -> str:

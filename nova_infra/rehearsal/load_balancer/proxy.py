@@ -10,7 +10,7 @@ from yarl import URL
 
 from nova_infra.rehearsal.clock import COMPRESSED, Pace
 from nova_infra.rehearsal.cloudwatch.metrics import Metric, MetricStore
-from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, bound, open_client, port_of, probe
+from nova_infra.rehearsal.load_balancer.client import MOST_HEADERS, bound, metric_of, open_client, port_of, probe
 from nova_infra.rehearsal.load_balancer.exchange import ClientGoneError, Silence, TargetAnswer, exchange
 from nova_infra.rehearsal.load_balancer.firewall import RequestFilter
 from nova_infra.rehearsal.load_balancer.headers import PublicName
@@ -297,16 +297,15 @@ class LoadBalancer:
                 raise
             return self._answer_instead(request, 502, "the target's deregistration delay is over")
         except TimeoutError as error:
-            if isinstance(error, aiohttp.ConnectionTimeoutError):
-                self._count(group, "TargetConnectionErrorCount", 1)
+            if (metric := metric_of(error)) is not None:
+                self._count(group, metric, 1)
             else:
                 self._silence.silent(asked, began=began, ended=asyncio.get_running_loop().time())
                 answer.added += max(self.idle_timeout - waits, 0.0)
             return self._answer_instead(request, 504, "the target did not answer in time")
         except (aiohttp.ClientError, ConnectionError) as error:
-            if isinstance(error, aiohttp.ClientConnectorError | ConnectionRefusedError):
-                failed = "TLSNegotiation" if isinstance(error, aiohttp.ClientSSLError) else "Connection"
-                self._count(group, f"Target{failed}ErrorCount", 1)
+            if (metric := metric_of(error)) is not None:
+                self._count(group, metric, 1)
             return self._answer_instead(request, 502, "the target closed the connection")
         finally:
             target.leave(handler)

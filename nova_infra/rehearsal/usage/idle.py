@@ -11,25 +11,29 @@ import contextlib
 import http.client
 import io
 import math
+import ssl
 from collections.abc import Callable
 
 _FIRST_ANSWER_SECONDS = 10.0
 _NO_BODY = (204, 304)
 
 
-async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None]) -> float | None:
+async def seconds_kept(
+    port: int, path: str, seen_open: Callable[[float], None], tls: ssl.SSLContext | None = None
+) -> float | None:
     """Send a task on this machine one request, and wait until it closes the connection.
 
     Args:
         seen_open: Called at the end, also where this is cancelled, with the seconds for which the connection was seen
             to stay open; with infinity where it ends with its answer, so that nothing can cross its closing.
+        tls: For a task that speaks TLS.
 
     Returns:
         How many seconds it kept the connection; None where the connection ends with the answer, there is no answer, or
         the task has ended and its connections with it. It may take forever: cancel it.
     """
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     except OSError:
         return None
     loop = asyncio.get_running_loop()
@@ -45,7 +49,7 @@ async def seconds_kept(port: int, path: str, seen_open: Callable[[float], None])
         finally:
             kept = loop.time() - last
             seen_open(kept)
-        return kept if await _answers(port, path) else None
+        return kept if await _answers(port, path, tls) else None
     except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError):
         return None
     finally:
@@ -65,10 +69,10 @@ async def _asked(path: str, reader: asyncio.StreamReader, writer: asyncio.Stream
     return head
 
 
-async def _answers(port: int, path: str) -> bool:
+async def _answers(port: int, path: str, tls: ssl.SSLContext | None) -> bool:
     """Whether a task still answers: a killed one closes its connections, too, before its end is noticed."""
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     except OSError:
         return False
     try:

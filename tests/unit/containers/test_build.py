@@ -245,7 +245,7 @@ def test_what_only_dockers_format_holds_is_built_in_it_and_sealed_in_the_other(s
             (
                 ["STEP 2/3: RUN false", 'Error: building at STEP "RUN false": while running runtime: exit status 1'],
                 ImageError,
-                "audio:0123456789abcdef: its image does not build: STEP 2/3: RUN false / Error: building",
+                "audio:0123456789abcdef: its image does not build: Error: building",
             ),
             (
                 ["pip: Temporary failure in name resolution", "Error: while running runtime: exit status 1"],

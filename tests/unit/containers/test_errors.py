@@ -149,6 +149,22 @@ def test_what_buildah_holds_in_memory_is_no_part_of_its_log() -> None:
     assert last_lines(said) == 'STEP 4/5: RUNN true / Error: building at STEP "RUNN ": Unknown instruction: "RUNN"'
 
 
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (["error: failed to run custom build command for `openssl-sys v0.9`", "--- stderr", "no OpenSSL"], None),
+        (["error: Failed to parse: `pyproject.toml`"], None),
+        (["error[E0425]: cannot find value `x`", " --> src/main.rs:3:5"], "error[E0425]: cannot find value `x`"),
+        ([], 'Error: building at STEP "RUN x": while running runtime: exit status 1'),
+    ],
+)
+def test_the_words_of_a_step_are_told_from_those_of_the_engine(said: list[str], why: str | None) -> None:
+    ended = 'Error: building at STEP "RUN x": while running runtime: exit status 1'
+    error = str(build_error("podman", "shop:1", ["STEP 1/2: FROM x", "STEP 2/2: RUN x", *said, ended], "FROM x\n"))
+    assert error.startswith(f"shop:1: its image does not build: {said[0] if why is None else why}")
+    assert "STEP 2/2" not in error
+
+
 STEP = 'Error: building at STEP "RUN pip install --require-hashes -r requirements.txt": while running runtime: '
 PIP = """[2/4] STEP 7/10: RUN pip install --require-hashes -r requirements.txt
 Collecting pybreaker==1.4.1

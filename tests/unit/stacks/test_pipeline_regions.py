@@ -84,8 +84,9 @@ def test_every_role_of_the_pipelines_stack_has_the_boundary_and_none_of_an_envir
 
 def test_github_signs_pushes_with_a_secret_that_nothing_else_uses(made: Assembly) -> None:
     [(name, secret)] = made.resources(STACK, "AWS::SecretsManager::Secret").items()
-    [webhook] = made.properties(STACK, "AWS::CodePipeline::Webhook")
-    signed = webhook["AuthenticationConfiguration"]["SecretToken"]
+    [(webhook_id, webhook)] = made.resources(STACK, "AWS::CodePipeline::Webhook").items()
+    assert webhook_id == "SignedWebhook", "another one than pipelines had that signed with the token"
+    signed = webhook["Properties"]["AuthenticationConfiguration"]["SecretToken"]
     assert signed == {"Fn::Join": ["", ["{{resolve:secretsmanager:", {"Ref": name}, ":SecretString:::}}"]]}
     assert json.dumps(made.template(STACK)).count(json.dumps({"Ref": name})) == 1
     made_of = secret["Properties"]["GenerateSecretString"]

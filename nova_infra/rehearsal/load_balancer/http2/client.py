@@ -20,6 +20,10 @@ class Http2Error(ConnectionError):
     """The target did not answer as HTTP/2 has it. The message says what it did."""
 
 
+class NoTlsError(Http2Error):
+    """The target does not speak TLS."""
+
+
 @dataclass
 class Http2Answer:
     """What a target answered.
@@ -77,9 +81,9 @@ async def asking(
         Exception: What ended the pieces of the body.
     """
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=_unverified() if tls else None)
-    except ssl.SSLError:
-        raise Http2Error("its port does not speak TLS") from None
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=unverified("h2") if tls else None)
+    except (ssl.SSLError, ConnectionResetError):  # Whoever does not know the first message may as well hang up.
+        raise NoTlsError("its port does not speak TLS") from None
     exchange = _Exchange(reader, writer)
     try:
         await exchange.begin(method, path, headers, body)
@@ -90,11 +94,11 @@ async def asking(
 
 
 @functools.cache
-def _unverified() -> ssl.SSLContext:
-    """Takes any certificate, as a load balancer does, and says that it wants to speak HTTP/2."""
+def unverified(protocol: str) -> ssl.SSLContext:
+    """Takes any certificate, as a load balancer does, and says which protocol it wants to speak over TLS."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols([protocol])
     return context
 
 

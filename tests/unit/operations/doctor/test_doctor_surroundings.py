@@ -132,6 +132,7 @@ BALANCER = "arn:aws:elasticloadbalancing:us-east-1:333333333333:loadbalancer/app
 def in_the_way(
     *,
     deployed: bool = False,
+    status: str = "UPDATE_ROLLBACK_COMPLETE",
     records: Any = (),
     queues: tuple[str, ...] = (),
     balancers: Mapping[str, str] = MappingProxyType({}),
@@ -148,7 +149,7 @@ def in_the_way(
         found = [{"LoadBalancerArn": BALANCER} for name in Names if name in balancers]
         return {"LoadBalancers": found} if found else gone("LoadBalancerNotFound")
 
-    stack: Any = {"Stacks": [{}]} if deployed else gone("ValidationError")
+    stack: Any = {"Stacks": [{"StackStatus": status}]} if deployed else gone("ValidationError")
     tags = [{"Key": "aws:cloudformation:stack-name", "Value": each} for each in balancers.values()]
     return Account(
         describe_stacks=stack,
@@ -160,6 +161,13 @@ def in_the_way(
             "logGroups": [{"logGroupName": each} for each in logs if each.startswith(logGroupNamePrefix)]
         },
     )
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "DELETE_FAILED"])
+def test_a_stack_whose_first_deployment_failed_holds_nothing_of_its_own(status: str) -> None:
+    config = configured()
+    there = in_the_way(deployed=True, status=status, queues=("nova-staging-mails-dead",))
+    assert any(list(leftovers(config, environment, there)) for environment in config.environments)
 
 
 def test_nothing_in_the_way_says_nothing() -> None:

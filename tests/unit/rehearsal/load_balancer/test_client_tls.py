@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 
 from helpers.balancer import World
+from helpers.http2_balancer import through_the_balancer
 from helpers.http2_server import Reply, serving
 from helpers.tls import server_context
 from nova_infra.rehearsal.load_balancer.client import ask_task, open_client, probe
@@ -51,6 +52,18 @@ def test_http2_is_spoken_over_tls_where_both_do(speaks: bool) -> None:
             return await ask_task(client, port, "HTTP2", "GET", "/", tls=True)
 
     assert asyncio.run(play()) == ((200, b"here") if speaks else (0, b""))
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_failed_negotiation_over_http2_is_counted_as_one(speaks: bool) -> None:
+    async def send(client: aiohttp.ClientSession, url: str) -> int:
+        async with client.get(url) as response:
+            return response.status
+
+    server = serving(lambda *_: Reply(), tls=server_context("h2") if speaks else None)
+    status, _, store = through_the_balancer("HTTP2", server, send, Protocol="HTTPS")
+    counted = {each.name for each in store.metrics() if each.name.endswith("ErrorCount")}
+    assert (status, counted) == ((200, set()) if speaks else (502, {"TargetTLSNegotiationErrorCount"}))
 
 
 @pytest.mark.parametrize(

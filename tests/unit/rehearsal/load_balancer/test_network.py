@@ -86,7 +86,7 @@ def test_each_connection_counts_by_what_comes_back_first() -> None:
 
 def test_a_target_that_takes_no_connection_fails_its_users_and_its_check() -> None:
     async def story(balancer: NetworkLoadBalancer, group: TargetGroup, target: Target) -> None:
-        target.task = cast(Any, SimpleNamespace(**vars(target.task), listens_on=lambda _: None, explained=str))
+        target.task = cast(Any, SimpleNamespace(**vars(target.task), listens_on=lambda _: None))
         async with open_client() as client:
             assert await probe(client, group, target)
             target.task.port = 1

@@ -4,6 +4,8 @@ import math
 import pytest
 
 from helpers import virtual_time
+from helpers.tls import server_context
+from nova_infra.rehearsal.load_balancer.http2.client import unverified
 from nova_infra.rehearsal.usage.idle import seconds_kept
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n"
@@ -11,7 +13,13 @@ Kept = float | None
 
 
 def ask(
-    answer: bytes, *, rest: bytes = b"", after: float = 0.05, port_of_nobody: bool = False, ends: str = ""
+    answer: bytes,
+    *,
+    rest: bytes = b"",
+    after: float = 0.05,
+    port_of_nobody: bool = False,
+    ends: str = "",
+    tls: bool = False,
 ) -> tuple[Kept | str, float | None]:
     """How long a server keeps the connection that answers so, sends a rest later, and closes it again later.
 
@@ -39,12 +47,13 @@ def ask(
 
     async def play() -> tuple[Kept | str, float | None]:
         nonlocal server
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_context() if tls else None)
         port = server.sockets[0].getsockname()[1]
         if port_of_nobody:
             server.close()
         try:
-            kept: Kept | str = await asyncio.wait_for(seconds_kept(port, "/health", seen.append), 0.6)
+            asking = seconds_kept(port, "/health", seen.append, unverified("http/1.1") if tls else None)
+            kept: Kept | str = await asyncio.wait_for(asking, 0.6)
         except TimeoutError:
             kept = "kept"
         finally:
@@ -54,8 +63,9 @@ def ask(
     return virtual_time.play(play())
 
 
-def test_a_connection_that_is_closed_by_itself_was_kept_since_the_last_byte() -> None:
-    kept, seen_open = ask(OK + b"\r\n", rest=b"fi", after=0.2)
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_connection_that_is_closed_by_itself_was_kept_since_the_last_byte(tls: bool) -> None:
+    kept, seen_open = ask(OK + b"\r\n", rest=b"fi", after=0.2, tls=tls)
     assert isinstance(kept, float)
     assert seen_open == kept
     assert kept < 0.2, "the time before the last byte does not count"

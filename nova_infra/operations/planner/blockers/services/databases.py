@@ -49,7 +49,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RESTARTS = ("DBInstanceClass", "EngineVersion")
 _KEPT_NAMES = {"postgres": ("admin", "rdsadmin", "rds_superuser"), "mysql": ("rdsadmin",), "mariadb": ("rdsadmin",)}
 """Engine to names that no master user may have."""
-_FIRST_DATABASE = re.compile(r"([A-Za-z]\w{,63})?", re.ASCII)
+_FIRST_DATABASE = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _PASSWORD = re.compile(r'[^/"@]{8,}')
 _FAILOVER = "AutomaticFailoverEnabled"
 _KEYS = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes")
@@ -105,8 +105,16 @@ def _names(after: Mapping[str, Any]) -> Iterator[Fault]:
     if after.get("MasterUsername") in _KEPT_NAMES.get(engine, ()):
         yield "MasterUsername", f"is {after['MasterUsername']}, which {engine} keeps for itself", "choose another one"
     for key in ("DBName", "DatabaseName"):
-        if isinstance(name := after.get(key), str) and engine and not _FIRST_DATABASE.fullmatch(name):
-            yield key, f"is {name[:70]}", "begin with a letter, and use only letters, digits and underscores"
+        name, is_member = after.get(key), key == "DBName" and "aurora" in str(after.get("Engine"))
+        longest = 63 if engine == "postgres" else 64
+        if not name or is_member:  # An Aurora cluster's instance makes no database.
+            continue
+        if isinstance(name, str) and engine and not (_FIRST_DATABASE.fullmatch(name) and len(name) <= longest):
+            yield (
+                key,
+                f"is {name[:70]}",
+                f"begin with a letter, then letters, digits and underscores, {longest} at most",
+            )
         elif is_given(after, key) and "sqlserver" in str(after.get("Engine")):
             yield key, "is set, and SQL Server begins without a database", "leave it out"
     password = after.get("MasterUserPassword")
