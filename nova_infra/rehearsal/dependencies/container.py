@@ -46,6 +46,12 @@ class Needed:
     before: Needed | None = None
     retired: bool = False
 
+    def called(self, *, before: bool) -> frozenset[str]:
+        """The hosts that it stands for to the release's tasks, or to those of the baseline."""
+        if before:
+            return (self.before or self).hosts
+        return frozenset() if self.retired else self.hosts
+
 
 @dataclass
 class DependencyContainer:
@@ -119,21 +125,6 @@ class DependencyContainer:
             name: value.replace("{host}", host).replace("{port}", str(port))
             for name, value in self.needed.wanted.provides.items()
         }
-
-    def share(self, others: Sequence[DependencyContainer]) -> None:
-        """Have one address with those of the others that stand for one of its hosts at another port."""
-        for other in others:
-            mine, its = self.holder or self, other.holder or other
-            both = self.needed.hosts & other.needed.hosts
-            if not both or mine is its or self.needed.retired or other.needed.retired:
-                continue
-            if mine.ports & its.ports:
-                fault = f"stands for {' and '.join(sorted(both))}, as {other.name} does, where a port is taken already"
-                raise self._error(fault, "give it a port or a host of its own")
-            its.ports |= mine.ports
-            for each in (*others, self):
-                if (each.holder or each) is mine:
-                    each.holder = its
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -239,6 +230,30 @@ class DependencyContainer:
 
     def _error(self, fault: str, remedy: str) -> EngineError:
         return EngineError(f"rehearsal.dependencies: {self.name} {fault}: {remedy}")
+
+
+def share_addresses(containers: Sequence[DependencyContainer]) -> None:
+    """Give one address to those that stand for one host at different ports, to tasks of the release or the baseline.
+
+    The release goes first: where only the baseline has that host, a port that is taken keeps both apart.
+
+    Raises:
+        EngineError: In the release, a port is taken already.
+    """
+    for before, (other, each) in itertools.product((False, True), itertools.combinations(containers, 2)):
+        both = each.needed.called(before=before) & other.needed.called(before=before)
+        mine, its = each.holder or each, other.holder or other
+        if not both or mine is its or (before and mine.ports & its.ports):
+            continue
+        if mine.ports & its.ports:
+            raise EngineError(
+                f"rehearsal.dependencies: {each.name} stands for {' and '.join(sorted(both))}, as {other.name} does, "
+                "where a port is taken already: give it a port or a host of its own"
+            )
+        its.ports |= mine.ports
+        for guest in containers:
+            if (guest.holder or guest) is mine:
+                guest.holder = its
 
 
 async def _refuses(port: int) -> str:

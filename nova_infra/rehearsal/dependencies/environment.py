@@ -6,7 +6,7 @@ from dataclasses import replace
 from nova_infra.machine.parallel import gather
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.dependencies.blocked import barred, is_used
-from nova_infra.rehearsal.dependencies.container import DependencyContainer
+from nova_infra.rehearsal.dependencies.container import DependencyContainer, share_addresses
 from nova_infra.rehearsal.dependencies.limits import limit_of
 from nova_infra.rehearsal.record import ConnectionsRecord
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
@@ -45,14 +45,14 @@ class Dependencies:
         for needed in runtime.dependencies:
             assert runtime.place is not None, "a runtime with dependencies has a place for them"
             container = DependencyContainer(needed, runtime.place, in_network=self._in_network)
-            if self._in_network:
-                container.share(self._containers)
             self._containers.append(container)
             limit = limit_of(needed.wanted)
             self._records.setdefault(
                 needed.wanted.name,
                 ConnectionsRecord(limit.connections, limit.origin) if limit else ConnectionsRecord(None),
             )
+        if self._in_network:
+            share_addresses(self._containers)
 
     async def start(self) -> None:
         """Start all of them, and wait until they are ready."""
@@ -103,6 +103,7 @@ class Dependencies:
         needed = [each.needed for each in self._known(released=judged)]
         self._barred |= barred(needed, stack, others, definitions) if needed else {}
         for definition in definitions.values() if judged else ():
+            self._note_open_ports(self._barred.get(definition.revision, {}))
             for each in needed:
                 why = self._barred.get(definition.revision, {}).get(each.wanted.name)
                 said = self._denied.setdefault(definition.revision, []) if why and is_used(each, definition) else None
@@ -139,15 +140,26 @@ class Dependencies:
             return [each for each in self._containers if not each.needed.retired]
         return [replace(each, needed=each.needed.before or each.needed) for each in self._containers]
 
+    def _note_open_ports(self, closed: Collection[str]) -> None:
+        """Note the ports of hosts that are open to the release's tasks here alone, as an address has those of all."""
+        opened: dict[str, list[DependencyContainer]] = {}
+        for each in self._known(released=True) if self._in_network else ():
+            for host in each.hosts[1:] if each.name not in closed else ():
+                opened.setdefault(host, []).append(each)
+        for host, meant in opened.items():
+            known = {port for each in meant for port in each.needed.wanted.ports}
+            for port in sorted((meant[0].holder or meant[0]).ports - known):
+                self._gap(f"nothing keeps tasks from port {port} of {host} here: what stands for it shares an address")
+
     def _gap(self, sentence: str) -> None:
         if sentence not in self._gaps:
             self._gaps.append(sentence)
 
 
 def _hosts(containers: Iterable[DependencyContainer], closed: Collection[str]) -> dict[str, str]:
-    """Host to address. One that is reached at one port leads there, whatever is closed at its others."""
-    closed_first = sorted(containers, key=lambda each: each.name not in closed)
-    return {host: each.nobody if each.name in closed else each.address for each in closed_first for host in each.hosts}
+    """Host to address: where one port of it is reached, whatever is closed at others, and where most ports are."""
+    best_last = sorted(containers, key=lambda each: (each.name not in closed, len((each.holder or each).ports)))
+    return {host: each.nobody if each.name in closed else each.address for each in best_last for host in each.hosts}
 
 
 def _provided(

@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from nova_infra.documents.text import in_words, listed, said_once
+from nova_infra.documents.text import counted, in_words, listed, said_once
 from nova_infra.rehearsal.record import DeploymentRecord, QueueRecord, Record
 from nova_infra.rehearsal.report.answers import what_breaks, what_others_break
 from nova_infra.rehearsal.report.connections import too_many_connections
@@ -106,11 +106,15 @@ def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
         yield f"{count} received from {name} but not deleted, so the queue hands out again what was processed"
     if queue.left > _MINUTES_WAITING * queue.rate and not queue.dead:
         yield (
-            f"{queue.left} of {queue.sent} messages of {name} were still waiting at the end: its worker takes none, "
-            "or too few"
+            f"{_of_sent(queue.left, queue)} of {name} were still waiting at the end: its worker takes none, or too few"
         )
     if queue.dead:
-        yield f"{queue.dead} of {queue.sent} messages of {name} ended in its dead-letter queue"
+        yield f"{_of_sent(queue.dead, queue)} of {name} ended in its dead-letter queue"
+
+
+def _of_sent(number: int, queue: QueueRecord) -> str:
+    """How many messages: of how many is unknown where some came from elsewhere, such as from another service."""
+    return f"{number} of {counted(queue.sent, 'message')}" if number <= queue.sent else counted(number, "message")
 
 
 def _cut(deployment: DeploymentRecord) -> str:

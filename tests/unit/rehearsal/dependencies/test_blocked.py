@@ -139,6 +139,33 @@ def test_tasks_that_are_kept_from_it_are_led_to_nobody_and_the_release_is_told(k
     assert "127.0.0.1:1/" not in led.environment["DATABASE_URL"]
 
 
+@pytest.mark.parametrize(
+    ("before", "retired", "closed"),
+    [(("orders.internal",), True, ()), (("orders.internal",), False, ()), (None, False, (6379,)), (None, False, ())],
+    ids=["the release has it no longer", "the release calls it otherwise", "production closes it", "open"],
+)
+def test_a_port_that_only_the_rehearsal_opens_is_not_covered(
+    before: tuple[str, ...] | None, retired: bool, closed: tuple[int, ...]
+) -> None:
+    cache = replace(needed(("orders.internal",), name="cache", port=6379, provides={}), retired=retired)
+    if before and not retired:
+        cache = replace(cache, hosts=frozenset({"cache.internal"}), before=replace(cache, hosts=frozenset(before)))
+    place = SimpleNamespace(engine=SimpleNamespace(is_docker=False))
+    runtime = SimpleNamespace(kind="images", dependencies=(needed(("orders.internal",)), cache), place=place)
+    gaps: list[str] = []
+    dependencies = Dependencies(cast(Any, runtime), "dev", gaps, {}, {})
+    stack, definitions = played(template(*{5432, 6379}.difference(closed)))
+    dependencies.bar(stack, {}, definitions, judged=False)
+    assert gaps == [], "the baseline is not judged"
+    dependencies.bar(stack, {}, definitions, judged=True)
+    ports = {"orders.internal": 6379} | ({"cache.internal": 5432} if before and not retired else {})
+    assert gaps == [
+        f"nothing keeps tasks from port {port} of {host} here: what stands for it shares an address"
+        for host, port in ports.items()
+        if before or closed
+    ]
+
+
 def test_a_task_that_does_not_name_it_is_kept_from_it_and_nothing_is_said() -> None:
     one, (stack, definitions) = needed(("orders.internal",)), played(template(secret=False))
     assert barred([one], stack, {}, definitions)

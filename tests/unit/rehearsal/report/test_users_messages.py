@@ -19,6 +19,8 @@ from nova_infra.rehearsal.report.verdict import verdict
         (QueueRecord(hidden=30, sent=90, came_back=7), "7 messages were received from mails but not deleted"),
         (QueueRecord(hidden=30, sent=90, left=14, rate=7), ""),
         (QueueRecord(hidden=30, sent=90, left=15, rate=7), "15 of 90 messages of mails were still waiting at the end"),
+        (QueueRecord(hidden=30, left=109), "109 messages of mails were still waiting at the end"),
+        (QueueRecord(hidden=30, sent=2, dead=3), "3 messages of mails ended in its dead-letter queue"),
         (QueueRecord(hidden=30, sent=90, dead=4), "4 of 90 messages of mails ended in its dead-letter queue"),
     ],
 )
