@@ -18,8 +18,12 @@ _QUOTED_WARNINGS = re.compile(r"(?:\\nWARNING: [^\\\"]*)+")
 _OWN_LINES = 5
 """In so many lines an engine says why a build failed; the Dockerfile's steps said what is above them."""
 _FAILED_STEP = re.compile(r"while running runtime: exit status \d+|did not complete successfully: exit code")
-_LACKS = re.compile(r"exit (?:status|code:?) 12[67]\b|No module named '?(?:pip|venv|ensurepip)\b")
-"""What a step says that finds no such program or package of its base image."""
+_LACKS = re.compile(
+    r"(?:^|: )[\w.+-]+: (?:command )?not found$|\"[\w.+-]+\": executable file not found"
+    r"|No module named '?(?:pip|venv|ensurepip)\b",
+    re.MULTILINE,
+)
+"""What a step says last that finds no such program or package of its base image: a path may be the app's own."""
 OF_A_STAND_IN = "which stands in for"
 _PROGRESS = re.compile(r"(#\d+ )?\d+\.\d+ ")
 _OF_THE_ENGINE = re.compile(
@@ -120,7 +124,7 @@ def build_error(
     log = "\n".join(lines)
     in_a_step = _FAILED_STEP.search(log) is not None
     said = log if in_a_step else "\n".join(ending(log, _OWN_LINES))
-    if in_a_step and stand_ins and _LACKS.search(log):
+    if in_a_step and stand_ins and _LACKS.search("\n".join(ending(log, _LINES))):
         whose = " and ".join(f"{local}, {OF_A_STAND_IN} {reference}" for reference, local, _ in stand_ins)
         return EngineError(
             f"{name}: {_place(log, dockerfile)} finds no such program in {whose}: {last_lines(said)}: put it into the "

@@ -134,8 +134,16 @@ def test_what_a_stand_in_lacks_is_no_verdict_on_the_release(lines: list[str], pl
     assert isinstance(build_error("podman", "shop:1", lines, dockerfile), ImageError)
 
 
-def test_what_fails_on_a_stand_in_for_reasons_of_its_own_is_the_releases_fault() -> None:
-    lines = ["ModuleNotFoundError: No module named 'pipes'", f"Error: {PIP} 1"]
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["ModuleNotFoundError: No module named 'pipes'", f"Error: {PIP} 1"],
+        ["sh: ./nope.sh: not found", f"Error: {PIP} 127"],
+        ["sh: 1: ./nope.sh: Permission denied", f"Error: {PIP} 126"],
+        ["No module named 'pip'", "goes on without", "compiles", "has no such file", f"Error: {PIP} 1"],
+    ],
+)
+def test_what_fails_on_a_stand_in_for_reasons_of_its_own_is_the_releases_fault(lines: list[str]) -> None:
     assert isinstance(
         build_error("podman", "shop:1", lines, "", [("python:3", "localhost/python:3", "5f")]), ImageError
     )
