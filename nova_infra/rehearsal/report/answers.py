@@ -58,8 +58,9 @@ def displaced_operations(elsewhere: Elsewhere) -> list[str]:
         own = {status: number for status, number in answers.items() if 0 < status < 500}
         if 404 in own:
             found.append(f"{operation} finds no listener rule, and the load balancer answers 404 itself")
-        elif own and ((not before and max(own) >= 400) or _share(before, _direct) >= _NOTICED):
-            most = max(own, key=own.__getitem__)
+        elif own and (
+            ((most := max(own, key=own.__getitem__)) >= 400 and not before) or _share(before, _direct) >= _NOTICED
+        ):
             found.append(f"{operation} reaches no service, and the load balancer answers {most} itself")
     return found
 

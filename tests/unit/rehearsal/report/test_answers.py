@@ -36,6 +36,7 @@ NOWHERE = "GET / finds no listener rule, and the load balancer answers 404 itsel
         ({302: 3}, {}, {301: 5}, ""),
         ({}, {}, {403: 5}, "GET / reaches no service, and the load balancer answers 403 itself"),  # a firewall's rule
         ({}, {}, {302: 5}, ""),  # a login before a new page
+        ({}, {}, {302: 5, 403: 1}, ""),
         ({403: 3}, {}, {403: 5}, ""),
         ({200: 3}, {}, {503: 5}, ""),  # counted among the requests that failed
     ],
