@@ -105,11 +105,12 @@ def _of_headers(headers: Sequence[tuple[str, str]]) -> tuple[set[str], str]:
             found |= {f"{each.partition('=')[0].lower()} of the cookie {named}" for each in attributes if each}
         elif lower not in _OF_NOBODY:
             found.add(f"the header {lower}")
-        if lower == "cache-control" and (kept := re.search(r"\bmax-age=(\d+)", value)) and "no-" not in value:
+        kept = re.search(r"\bmax-age=(\d+)", value, re.IGNORECASE) if lower == "cache-control" else None
+        if kept is not None and not re.search("no-(cache|store)", value, re.IGNORECASE):
             seconds = int(kept[1])
     # A page has one address for all releases, unlike what it loads (RFC 9111, 4.2).
     if kind == "text/html" and seconds < _DAY:
-        found.add("a page that browsers ask for again within a day")
+        found.add("a cache lifetime of its page below a day")
     return found, kind
 
 
