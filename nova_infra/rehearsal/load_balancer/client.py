@@ -20,6 +20,7 @@ _MOST_BYTES = 64 * 1024
 _PIECE = 65536
 _IP_FREEBIND = 15  # https://man7.org/linux/man-pages/man7/ip.7.html
 _ANSWER_SECONDS = 10
+_FAILED_NEGOTIATION = "TargetTLSNegotiationErrorCount"
 _NO_TLS = "its port does not speak TLS, which its health checks do"
 _OF_A_TASK = "10.0.0.10"
 """An address such as tasks have in a VPC."""
@@ -114,11 +115,15 @@ async def _ask_health(client: aiohttp.ClientSession, group: TargetGroup, target:
             target.last_fault = f"GET {group.settings.health_path} answered {response.status}"
     except TimeoutError:
         target.last_fault = f"GET {group.settings.health_path} did not answer within {group.settings.timeout:g} s"
-    except aiohttp.ClientSSLError:
-        target.last_fault = f"GET {group.settings.health_path} got no answer: {_NO_TLS}"
     except (aiohttp.ClientError, ConnectionError) as error:
-        refused = "connection refused" if isinstance(error, aiohttp.ClientConnectorError) else error.__class__.__name__
-        target.last_fault = target.task.explained(f"GET {group.settings.health_path} got no answer ({refused})")
+        said = f"GET {group.settings.health_path} got no answer"
+        if group.settings.checks_tls and metric_of(error) == _FAILED_NEGOTIATION:
+            target.last_fault = f"{said}: {_NO_TLS}"
+        else:
+            cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+            refused = isinstance(cause, ConnectionRefusedError)
+            why_not = "connection refused" if refused else error.__class__.__name__
+            target.last_fault = target.task.explained(f"{said} ({why_not})")
     return False
 
 
@@ -126,7 +131,7 @@ def metric_of(error: Exception) -> str | None:
     """What a load balancer counts where it could not connect to a target; None where it could."""
     hung_up = isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionResetError)
     if hung_up or isinstance(error, aiohttp.ClientSSLError | NoTlsError):
-        return "TargetTLSNegotiationErrorCount"
+        return _FAILED_NEGOTIATION
     is_connecting = isinstance(
         error, aiohttp.ClientConnectorError | ConnectionRefusedError | aiohttp.ConnectionTimeoutError
     )

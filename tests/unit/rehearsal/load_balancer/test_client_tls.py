@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from helpers.balancer import World
-from helpers.http2_balancer import through_the_balancer
+from helpers.balancer import World, task_on
+from helpers.http2_balancer import group_of, through_the_balancer
 from helpers.http2_server import Reply, serving
 from helpers.tls import server_context
 from nova_infra.rehearsal.load_balancer.client import ask_task, open_client, probe
@@ -42,6 +42,23 @@ def test_a_target_is_asked_and_checked_as_its_group_says(
     world.play(story, tls=server_context() if speaks else None)
     assert world.count("TargetTLSNegotiationErrorCount", of_group=True) == (asked and not speaks)
     assert world.count("TargetConnectionErrorCount", of_group=True) == 0
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_who_hangs_up_on_the_first_message_is_told_from_who_does_not_listen(listens: bool) -> None:
+    group = group_of("HTTP1", Protocol="HTTPS", HealthCheckProtocol="HTTPS", HealthCheckPath="/health")
+
+    async def play() -> str:
+        server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+        target = Target(task_on(server.sockets[0].getsockname()[1]))
+        if not listens:
+            server.close()
+        async with open_client() as client:
+            assert not await probe(client, group, target)
+        server.close()
+        return target.last_fault
+
+    assert asyncio.run(play()) == (NO_TLS if listens else "GET /health got no answer (connection refused)")
 
 
 @pytest.mark.parametrize("speaks", [True, False])
