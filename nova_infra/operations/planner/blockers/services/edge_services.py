@@ -27,6 +27,7 @@ from nova_infra.operations.planner.model import Action, Consequence, Refusal
 from nova_infra.operations.planner.step import Fault, Step
 
 _ASSOCIATION = "AWS::WAFv2::WebACLAssociation"
+_UNDONE = (Action.DELETE, Action.REPLACE)
 _HOME = "us-east-1"
 _ELSEWHERE = re.compile(r"arn:aws:acm:(?!us-east-1:)([a-z0-9-]+):.*")
 _BEHAVIORS = "CacheBehaviors[].TargetOriginId"
@@ -54,7 +55,7 @@ def unfiltered(step: Step) -> Iterator[Consequence]:
     """
     others = [references(each.get("ResourceArn")) for _, each in step.after.of_type(_ASSOCIATION)]
     for action in step.actions:
-        if action.type == _ASSOCIATION and action.action is Action.DELETE and step.before is not None:
+        if action.type == _ASSOCIATION and action.action in _UNDONE and step.before is not None:
             properties = table(step.before.resources[action.logical_id].get("Properties"))
             for name in references(properties.get("ResourceArn")):
                 if name in step.after.resources and not any(name in each for each in others):

@@ -109,30 +109,45 @@ def test_a_web_acl_of_cloudfront_is_made_in_one_region_alone(region: str, refuse
     assert [each.where for each in plan([], [[stack]]).refusals] == ["It.Scope"] * refused
 
 
+RENAMED = {"Moved": "Filters"}
+"""What stands in its template under the name of something else."""
+
+
 @pytest.mark.parametrize(
     ("after", "told"),
     [
         ({"Door"}, True),
         ({"Door", "Wall", "Filters"}, False),
         ({"Door", "Wall", "Replaces"}, False),
+        ({"Door", "Wall", "Other", "Moved"}, True),
         (set(), False),
     ],
 )
 def test_a_load_balancer_that_loses_its_firewall_is_named(after: set[str], told: bool) -> None:
-    filters = {
+    filters: dict[str, Any] = {
         "Type": "AWS::WAFv2::WebACLAssociation",
         "Properties": {"ResourceArn": {"Ref": "Door"}, "WebACLArn": {"Fn::GetAtt": ["Wall", "Arn"]}},
     }
+    moved = {**filters, "Properties": {**filters["Properties"], "ResourceArn": {"Ref": "Other"}}}
     all_of_it = {
+        "Other": {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": {"Subnets": ["a", "b"]}},
         "Door": {"Type": "AWS::ElasticLoadBalancingV2::LoadBalancer", "Properties": {"Subnets": ["a", "b"]}},
         "Wall": {"Type": "AWS::WAFv2::WebACL", "Properties": {}},
         "Filters": filters,
         "Replaces": filters,
+        "Moved": moved,
         "Topic": {"Type": "AWS::SNS::Topic"},
     }
     key = StackKey("210987654321", "eu-north-1", "shop")
     before, now = (
-        StackTemplate(key, {"Resources": {name: each for name, each in all_of_it.items() if name in names | {"Topic"}}})
+        StackTemplate(
+            key,
+            {
+                "Resources": {
+                    RENAMED.get(name, name): each for name, each in all_of_it.items() if name in {*names, "Topic"}
+                }
+            },
+        )
         for names in ({"Door", "Wall", "Filters"}, after)
     )
     planned = plan([before], [[now]])
