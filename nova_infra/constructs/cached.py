@@ -15,7 +15,7 @@ _Object = TypeVar("_Object")
 _Answer = TypeVar("_Answer")
 
 
-def remembered(ask: Callable[[_Object], _Answer]) -> Callable[[_Object], _Answer]:
+def cached(ask: Callable[[_Object], _Answer]) -> Callable[[_Object], _Answer]:
     """A function of one object of CDK's that asks once for each object, and forgets the object when nobody else has it.
 
     Args:
@@ -32,25 +32,25 @@ def remembered(ask: Callable[[_Object], _Answer]) -> Callable[[_Object], _Answer
     return answer
 
 
-@remembered
+@cached
 def node_of(construct: IConstruct) -> Node:
     """A construct's node."""
     return construct.node
 
 
-@remembered
+@cached
 def vpc_of(cluster: ecs.ICluster) -> ec2.IVpc:
     """The VPC of a cluster."""
     return cluster.vpc
 
 
-@remembered
+@cached
 def group_id(group: ec2.ISecurityGroup) -> str:
     """The id of a security group."""
     return group.security_group_id
 
 
-@remembered
+@cached
 def execution_role(definition: ecs.TaskDefinition) -> iam.IRole:
     """The execution role of a task definition, which CDK makes when it is first asked for."""
     return definition.obtain_execution_role()

@@ -9,7 +9,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from nova_infra.config import Thresholds
-from nova_infra.constructs.cached import remembered
+from nova_infra.constructs.cached import cached
 from nova_infra.names import alarm_name
 
 PERIOD_SECONDS = 60
@@ -172,7 +172,7 @@ class TaskAlarms(Construct):
         return alarm
 
 
-@remembered
+@cached
 def _arn(topic: sns.ITopic) -> str:
     return topic.topic_arn
 

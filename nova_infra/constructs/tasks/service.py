@@ -16,7 +16,7 @@ from constructs import Construct, IDependable
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge, acknowledge_own_policy
 from nova_infra.config.services.runtime import Runtime, Spot
-from nova_infra.constructs.cached import execution_role, minutes, node_of, remembered, vpc_of
+from nova_infra.constructs.cached import cached, execution_role, minutes, node_of, vpc_of
 
 
 def fargate_service(
@@ -117,7 +117,7 @@ def _in_public(cluster: ecs.ICluster, subnets: ec2.SubnetSelection | None) -> bo
     return known[group]
 
 
-@remembered
+@cached
 def _public_groups(cluster: ecs.ICluster) -> dict[str, bool]:  # noqa: ARG001 - `cached` keeps one result for each
     """Groups of subnets in a cluster's VPC that CDK was asked about, to whether one of them is public."""
     return {}
@@ -133,12 +133,12 @@ def _require_insights(scope: Construct, cluster: ecs.ICluster) -> None:
         )
 
 
-@remembered
+@cached
 def _enable_capacity_providers(cluster: ecs.Cluster) -> None:
     cluster.enable_fargate_capacity_providers()
 
 
-@remembered
+@cached
 def _counts_tasks(cluster: ecs.ICluster) -> bool:
     resource = cluster.node.default_child
     if not isinstance(resource, ecs.CfnCluster):
@@ -147,7 +147,7 @@ def _counts_tasks(cluster: ecs.ICluster) -> bool:
     return any(each.get("name") == "containerInsights" and each.get("value") != "disabled" for each in settings)
 
 
-@remembered
+@cached
 def service_resource(service: ecs.FargateService) -> ecs.CfnService:
     """The service's resource, which CDK keeps to itself."""
     resource = node_of(service).default_child

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from nova_infra.checks.acknowledge import AWS_SOLUTIONS, acknowledge
 from nova_infra.config import Rollout, Service
-from nova_infra.constructs.cached import group_id, minutes, node_of, remembered, seconds, vpc_of
+from nova_infra.constructs.cached import cached, group_id, minutes, node_of, seconds, vpc_of
 from nova_infra.constructs.hooks.gates import gate_hooks
 from nova_infra.constructs.settings import ServiceSettings, check_settings
 from nova_infra.constructs.tasks.scaling import Autoscaling
@@ -288,7 +288,7 @@ def _check_network(scope: Construct, vpc: ec2.IVpc, load_balancer: elbv2.IApplic
         )
 
 
-@remembered
+@cached
 def _vpc_of(load_balancer: elbv2.IApplicationLoadBalancer) -> ec2.IVpc | None:
     """The VPC of a load balancer. One that is imported may not know it."""
     return getattr(load_balancer, "vpc", None)
@@ -302,7 +302,7 @@ def _load_balancer(listener: elbv2.IApplicationListener) -> elbv2.IApplicationLo
     raise ValueError(f"{listener.node.path}: an imported listener does not know its load balancer: pass load_balancer=")
 
 
-@remembered
+@cached
 def _full_name(load_balancer: elbv2.IApplicationLoadBalancer) -> str:
     """The name of a load balancer in CloudWatch. One imported by its attributes has only its ARN."""
     if (known := getattr(load_balancer, "load_balancer_full_name", None)) is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nova_infra.constructs.cached import execution_role, group_id, node_of, remembered, vpc_of
+from nova_infra.constructs.cached import cached, execution_role, group_id, node_of, vpc_of
 
 
 class _Object:
@@ -15,7 +15,7 @@ class _Object:
 def test_each_object_is_asked_once() -> None:
     asked: list[_Object] = []
 
-    @remembered
+    @cached
     def position(of: _Object) -> int:
         asked.append(of)
         return len(asked)
@@ -33,7 +33,7 @@ def test_an_object_that_nobody_else_has_is_forgotten() -> None:
         def __del__(self) -> None:
             ended.append("gone")
 
-    known = remembered(lambda of: type(of).__name__)
+    known = cached(lambda of: type(of).__name__)
     assert (known(Counted()), gc.collect() >= 0, ended) == ("Counted", True, ["gone"])
 
 
