@@ -182,9 +182,9 @@ CASES: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("AWS::DynamoDB::Table", index("ALL"), "NonKeyAttributes", index("INCLUDE")),
     (
         "AWS::RDS::DBInstance",
-        {"MasterUserPassword": "a", "ManageMasterUserPassword": True},
+        {"MasterUserPassword": "long enough", "ManageMasterUserPassword": True},
         "MasterUserPassword",
-        {"MasterUserPassword": "a", "ManageMasterUserPassword": False},
+        {"MasterUserPassword": "long enough", "ManageMasterUserPassword": False},
     ),
     (
         "AWS::RDS::DBInstance",
