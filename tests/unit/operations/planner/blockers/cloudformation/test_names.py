@@ -18,7 +18,7 @@ LETTERS = {"QueueName": "letters"}
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "said_so"),
     [
         pytest.param(resource(**LETTERS), None, UNREAD, id="removed"),
         pytest.param(resource(**LETTERS), resource(QueueName="parcels"), UNREAD, id="renamed"),
@@ -34,18 +34,18 @@ LETTERS = {"QueueName": "letters"}
         pytest.param(resource("AWS::Logs::LogGroup", RetentionInDays=7), None, None, id="a log without a name"),
     ],
 )
-def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: str | None) -> None:
+def test_what_stays_under_its_name_is_reported(before: Any, after: Any, said_so: str | None) -> None:
     other = resource("AWS::SNS::Topic", "Delete")
     stacks = [
         StackTemplate(KEY, {"Resources": {"Other": other} | ({"It": each} if each else {})}) for each in (before, after)
     ]
     consequences = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences]
-    assert len(consequences) == (told is not None)
-    assert told is None or f"mailer.It: {told}" in consequences[0]
+    assert len(consequences) == (said_so is not None)
+    assert said_so is None or f"mailer.It: {said_so}" in consequences[0]
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "said_so"),
     [
         (
             "arn:aws:sqs:eu-north-1:210987654321:letters",
@@ -59,7 +59,7 @@ def test_what_stays_under_its_name_is_reported(before: Any, after: Any, told: st
         ("/ecs/letters", f"{UNREAD}: move that elsewhere"),
     ],
 )
-def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str, told: str) -> None:
+def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str, said_so: str) -> None:
     reader = resource(
         "AWS::IAM::Policy", "Delete", PolicyName="reads", PolicyDocument={"Statement": {"Resource": named}}
     )
@@ -68,11 +68,11 @@ def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str,
         for more in ({"It": resource(**LETTERS)}, {})
     ]
     [line] = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences if each.where == "It"]
-    assert line.startswith(f"mailer.It: {told}")
+    assert line.startswith(f"mailer.It: {said_so}")
 
 
 @pytest.mark.parametrize(
-    ("named", "made", "told"),
+    ("named", "made", "said_so"),
     [
         ("arn:aws:sqs:eu-north-1:210987654321:letters", LETTERS, True),
         ("https://sqs.eu-north-1.amazonaws.com/210987654321/letters", LETTERS, True),
@@ -81,12 +81,12 @@ def test_a_queue_that_its_stack_only_names_from_now_on_is_still_read(named: str,
         ("/ecs/letters", LETTERS, False),
     ],
 )
-def test_a_new_queue_that_its_stack_has_named_before_may_exist(named: str, made: dict[str, str], told: bool) -> None:
+def test_a_new_queue_that_its_stack_has_named_before_may_exist(named: str, made: dict[str, str], said_so: bool) -> None:
     reader = resource("AWS::IAM::Policy", "Delete", PolicyDocument={"Statement": {"Resource": named}})
     stacks = [StackTemplate(KEY, {"Resources": {"Reader": reader} | more}) for more in ({}, {"It": resource(**made)})]
     lines = [str(each) for each in plan(stacks[:1], [stacks[1:]]).stacks[0].consequences]
-    assert any(line.startswith("mailer.It: Queue 'letters' is in no stack") for line in lines) is told
-    assert told or lines == []
+    assert any(line.startswith("mailer.It: Queue 'letters' is in no stack") for line in lines) is said_so
+    assert said_so or lines == []
     # Where another resource of the stack has the name, that is refused.
     holder = StackTemplate(KEY, {"Resources": {"Reader": reader, "Old": resource(**LETTERS)}})
     assert not any("in no stack" in str(each) for each in plan([holder], [stacks[1:]]).stacks[0].consequences)

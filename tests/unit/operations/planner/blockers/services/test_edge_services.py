@@ -114,7 +114,7 @@ RENAMED = {"Moved": "Filters"}
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
+    ("after", "is_named"),
     [
         ({"Door"}, True),
         ({"Door", "Wall", "Filters"}, False),
@@ -123,7 +123,7 @@ RENAMED = {"Moved": "Filters"}
         (set(), False),
     ],
 )
-def test_a_load_balancer_that_loses_its_firewall_is_named(after: set[str], told: bool) -> None:
+def test_a_load_balancer_that_loses_its_firewall_is_named(after: set[str], is_named: bool) -> None:
     filters: dict[str, Any] = {
         "Type": "AWS::WAFv2::WebACLAssociation",
         "Properties": {"ResourceArn": {"Ref": "Door"}, "WebACLArn": {"Fn::GetAtt": ["Wall", "Arn"]}},
@@ -152,4 +152,4 @@ def test_a_load_balancer_that_loses_its_firewall_is_named(after: set[str], told:
     )
     planned = plan([before], [[now]])
     said = [str(each) for stack in planned.stacks for each in stack.consequences if "firewall" in str(each)]
-    assert said == (["shop.Door: its firewall goes: nothing filters its requests any more"] if told else [])
+    assert said == (["shop.Door: its firewall goes: nothing filters its requests any more"] if is_named else [])
