@@ -145,8 +145,8 @@ def in_the_way(
         found = sorted((name, kind) for name, kind in records if name.rstrip(".") >= StartRecordName)
         return {"ResourceRecordSets": [{"Name": name, "Type": kind} for name, kind in found[:1]]}
 
-    def balancer(Names: list[str]) -> Any:  # noqa: N803
-        found = [{"LoadBalancerArn": BALANCER} for name in Names if name in balancers]
+    def balancer(**asked: list[str]) -> Any:
+        found = [{"LoadBalancerArn": BALANCER} for name in asked["Names"] if name in balancers]
         return {"LoadBalancers": found} if found else gone("LoadBalancerNotFound")
 
     stack: Any = {"Stacks": [{"StackStatus": status}]} if deployed else gone("ValidationError")
@@ -157,8 +157,8 @@ def in_the_way(
         list_resource_record_sets=after,
         describe_load_balancers=balancer,
         describe_tags={"TagDescriptions": [{"Tags": tags}]},
-        describe_log_groups=lambda logGroupNamePrefix: {  # noqa: N803
-            "logGroups": [{"logGroupName": each} for each in logs if each.startswith(logGroupNamePrefix)]
+        describe_log_groups=lambda **asked: {
+            "logGroups": [{"logGroupName": each} for each in logs if each.startswith(asked["logGroupNamePrefix"])]
         },
     )
 

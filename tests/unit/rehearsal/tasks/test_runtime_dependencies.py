@@ -125,12 +125,17 @@ def test_one_that_does_not_come_is_one_line_with_its_last_words(
     assert started(container) == said
 
 
+def commands(engine: Engine, name: str) -> list[tuple[str, ...]]:
+    """The arguments of each command of a kind that a scripted engine was given."""
+    return [each for each in vars(engine)["asked"] if each[0] == name]
+
+
 def test_one_gets_the_limits_of_a_kernel_that_raises_none(place: Callable[[Engine], Place]) -> None:
     refused = (126, "", "Error: runc create failed: error setting rlimit type 7: operation not permitted")
     engine = Scripted(run=[refused, (0, "", "")], exec=[(0, "", "")], inspect=[RUNNING])
     container = DependencyContainer(Needed(dependency(ready=["pg_isready"]), "tiny:1"), place(engine), in_network=True)
     assert started(container) == ""
-    first, second = [each for each in engine.asked if each[0] == "run"]  # type: ignore[attr-defined]  # the stand-in has it
+    first, second = commands(engine, "run")
     most = own_open_files()
     limits = {f"--ulimit=nofile={most}:{most}", "--ulimit=nproc=1024:1024"}
     assert (limits.isdisjoint(first), limits <= set(second)) == (True, True)
@@ -184,7 +189,7 @@ def test_stand_ins_of_one_host_share_its_address(place: Callable[[Engine], Place
     ]
     found = provided(runtime, *wanted)
     asyncio.run(found.start())
-    first, *others = [each for each in engine.asked if each[0] == "run"]  # type: ignore[attr-defined]
+    first, *others = commands(engine, "run")
     [holder] = [each.removeprefix("--name=") for each in first if each.startswith("--name=")]
     published = {each.rpartition(":")[2] for each in first if each.startswith("--publish=")}
     assert published == {"5432", "5672", "6379"}
@@ -193,7 +198,7 @@ def test_stand_ins_of_one_host_share_its_address(place: Callable[[Engine], Place
         assert not [each for each in other if each.startswith(("--publish", "--add-host"))], "engines refuse them"
     assert found.provide(SHOP).hosts.keys() == {*kinds, "a.internal", "b.internal"}
     asyncio.run(found.stop())
-    removed = [each[-1] for each in engine.asked if each[0] == "rm"]  # type: ignore[attr-defined]
+    removed = [each[-1] for each in commands(engine, "rm")]
     assert removed[-1] == holder, "Podman keeps one whose network is shared"
     taken = Needed(dependency(name="late", port=5432), "tiny:1", frozenset({"b.internal"}))
     with pytest.raises(EngineError, match=r"late stands for b.internal, as mq does, where a port is taken already"):

@@ -91,7 +91,9 @@ def test_a_task_that_never_listens_is_given_up_when_ecs_would(definition: Define
 
 def test_a_task_that_listens_where_nothing_reaches_it_says_where(definition: Define, sources: Path) -> None:
     """As one does that listens on IPv6 only: a load balancer's targets have addresses of IPv4."""
-    listens = "import os, socket, time; s = socket.create_server(('127.0.0.2', int(os.environ['PORT']))); time.sleep(9)"
+    listens = (
+        "import os, signal, socket; s = socket.create_server(('127.0.0.2', int(os.environ['PORT']))); signal.pause()"
+    )
     bound = replace(definition(), entry_point=(), command=(sys.executable, "-S", "-c", listens))
     fault = start(bound, sources, patience=0.5)[1]
     assert fault.endswith("it printed nothing; its program listens on 127.0.0.2:8080, where nothing reaches it")
