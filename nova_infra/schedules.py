@@ -42,10 +42,7 @@ class Cron:
     years: tuple[int, ...]
 
     def times(self, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """When it comes after a moment, by the clocks of a time zone; nothing if it never does.
-
-        An hour that a change of the clocks leaves out does not come; one that it repeats comes once.
-        """
+        """When it comes after a moment, in a time zone: skipped hours never, repeated ones once; else None."""
         local = after.astimezone(zone)
         for year in (year for year in self.years if local.year <= year <= local.year + _YEARS_AHEAD):
             for day in (day for month in self.months for day in self._days(year, month)):

@@ -121,10 +121,7 @@ _KEY_OF = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SecretsManager::Secret": "
 
 
 def encrypting_keys(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Logical id of each queue and secret that a key of the same template encrypts, to that of the key.
-
-    Only where the key's policy leaves it to IAM who may decrypt: of other keys this is not known.
-    """
+    """Logical id of each encrypted queue and secret to its key's, where the key's policy leaves it to IAM."""
     found = {}
     for name, each in resources.items():
         key = referenced(table(each.get("Properties")).get(_KEY_OF.get(each["Type"], ""))) or ""
@@ -215,10 +212,7 @@ def policy_names(
 
 
 def by_arn(template: Template, place: StackPlace, names: Iterable[str]) -> tuple[str, ...]:
-    """Names of resources as policies say them, with its ARN for a reference to one that has a name of its own.
-
-    A template may name by its ARN what it has held before, such as a queue with ``existing = true``.
-    """
+    """Names of resources as policies say them: ARNs for references, also those written out."""
 
     def arn_of(reference: re.Match[str]) -> str:
         resource = template.resources.get(reference[1], {})

@@ -1,7 +1,4 @@
-"""CloudWatch alarms: their definition, and their state from the data (missing data, M of N).
-
-See https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html.
-"""
+"""CloudWatch alarms: definition, and state from the data (CloudWatch: alarm-evaluation)."""
 
 import operator
 import re

@@ -101,10 +101,7 @@ class DeploymentConfiguration:
 
 
 def read_rollout(properties: Mapping[str, Any], where: str) -> DeploymentConfiguration:
-    """The rollout that a service's resolved ``DeploymentConfiguration`` defines.
-
-    See https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-ecs-service-deploymentconfiguration.html.
-    """
+    """The rollout that a resolved ``DeploymentConfiguration`` defines (CloudFormation's reference of it)."""
     strategy = properties.get("Strategy", "ROLLING")
     last = TrafficStep(100.0, int(properties.get("BakeTimeInMinutes", 0)))
     try:

@@ -131,10 +131,7 @@ class Asked:
         return self.answers.setdefault(revision, {})
 
     async def learn(self, session: aiohttp.ClientSession, port: int, revision: str, *, baseline: bool) -> None:
-        """Ask a task itself which operations it has.
-
-        A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
-        """
+        """Ask a task which operations it has; made-up requests that the baseline answers with 5xx go."""
         answers = self.answers_of(revision)
         if baseline:
             self.elsewhere.before = answers

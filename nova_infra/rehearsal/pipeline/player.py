@@ -190,10 +190,7 @@ class Player:
         return True
 
     async def _play_again(self, stage: Stage, record: StageRecord, environment: PlayedEnvironment | None) -> bool:
-        """Play a failed stage a second time, as its OnFailure says.
-
-        CodePipeline retries once: https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-retry.html.
-        """
+        """Play a failed stage a second time, once, as its OnFailure says (CodePipeline: stage-retry)."""
         failed = ", ".join(action.name for action in record.actions if action.status == "failed")
         record.note = f"played again after {failed} had failed, as its OnFailure says"
         self.tell(f"{stage.name}: {record.note}")

@@ -82,10 +82,7 @@ def _of(service: str, broken: list[str]) -> str:
 
 
 def breaks_since(deployment: DeploymentRecord) -> str:
-    """Which operations the previous revision fails now, in a clause; empty where none.
-
-    A release may leave something behind that what ran before cannot use, such as a changed schema.
-    """
+    """Which operations the previous revision fails now, as by a changed schema, in a clause; empty if none."""
     if deployment.old is None or deployment.takes_back:
         return ""
     samples = [each.requests[deployment.old] for each in deployment.samples[-2:] if deployment.old in each.requests]

@@ -23,10 +23,7 @@ _DAYS: list[int] = sorted(
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Every environment in promotion order: that of the pipeline's stages, then what others name.
-
-    Those are manifests of environments, and what the services' manifests say of single ones.
-    """
+    """Every environment in promotion order: the pipeline's stages, then those that manifests name."""
     staged = list(_stages(workspace))
     known = [manifest.data["name"] for manifest in workspace.environments]
     overrides = [manifest.get("environments") for manifest in workspace.workloads]

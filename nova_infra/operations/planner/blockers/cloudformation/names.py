@@ -25,10 +25,7 @@ def changes_kind(step: Step) -> bool:
 
 
 def taken_names(step: Step) -> Iterator[Refusal]:
-    """Refuse a name that another resource has already.
-
-    CloudFormation makes and updates everything before it deletes anything, also in the same stack.
-    """
+    """Refuse a name that another resource has, even one that is deleted later: CloudFormation creates first."""
     if changes_kind(step):
         yield step.refuse(
             "",
@@ -98,10 +95,7 @@ _USES = {
 
 
 def taken_roles_of_services(step: Step) -> Iterator[Refusal]:
-    """Refuse to make a service's own role where the account has it, since it uses the service.
-
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
-    """
+    """Refuse to make a service-linked role that the account has already (API_CreateServiceLinkedRole)."""
     for action in step.actions:
         if action.type != "AWS::IAM::ServiceLinkedRole" or not action.makes_new:
             continue

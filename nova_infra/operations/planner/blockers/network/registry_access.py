@@ -1,7 +1,4 @@
-"""Refuses tasks on Fargate whose network surely reaches neither the image's registry nor EFS.
-
-Only networks and file systems that the release's own stacks hold whole are judged.
-"""
+"""Refuses tasks on Fargate that surely reach neither registry nor EFS, in networks that the release holds."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -77,10 +77,7 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
 
 
 def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> Iterator[Fault]:
-    """What a deployment needs to move traffic between two target groups.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html
-    """
+    """What a deployment needs to move traffic between two target groups (ECS: deployment-type-blue-green)."""
     advanced = table(balancer.get("AdvancedConfiguration"))
     strategy = table(properties.get("DeploymentConfiguration")).get("Strategy")
     if strategy not in ("BLUE_GREEN", "CANARY", "LINEAR") or not advanced:

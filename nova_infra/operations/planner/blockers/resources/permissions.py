@@ -107,11 +107,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
 
 
 def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
-    """Warn about permissions that a running revision loses while it still serves.
-
-    A policy that changes in place holds from the beginning of the deployment. One that leaves its stack is deleted only
-    when everything else has succeeded.
-    """
+    """Warn about permissions that a running revision loses: changes hold at once, deletions come last."""
     if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
         return
     before, after = step.before.judged, step.after.judged
