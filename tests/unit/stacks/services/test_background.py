@@ -97,14 +97,6 @@ def test_a_worker_has_no_way_in(assembly: Any) -> None:
     assert "PORT" not in variables
 
 
-def test_without_web_services_the_alarm_of_all_is_the_one_that_says_most_of_each(synthesize: Any) -> None:
-    raw = tomllib.loads(CONFIG)
-    raw["services"] = [each for each in raw["services"] if each["name"] in ("slow", "report")]
-    assembly = synthesize(parse_config(raw), environment="dev")
-    alarm = assembly.only("nova-dev-overview", "AWS::CloudWatch::CompositeAlarm")
-    assert alarm["AlarmRule"] == 'ALARM("nova-dev-slow-cpu") OR ALARM("nova-dev-report-failed")'
-
-
 def test_a_worker_runs_on_spot_and_scales_by_the_clock_where_it_says(assembly: Any) -> None:
     strategy = assembly.only("nova-dev-mailer", "AWS::ECS::Service")["CapacityProviderStrategy"]
     assert strategy == [
