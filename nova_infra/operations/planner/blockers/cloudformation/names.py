@@ -1,7 +1,5 @@
 """Refuses names, listener ports and rule priorities that another resource holds at that moment."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +7,7 @@ from nova_infra.operations.changes.stated_values import table
 from nova_infra.operations.changes.template_values import references, shown, value_at
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction, StackTemplate
+from nova_infra.operations.planner.roles import names_arn
 from nova_infra.operations.planner.step import Step
 
 
@@ -139,7 +138,9 @@ def kept_names(step: Step) -> Iterator[Consequence]:
         renamed = after is not None and step.world.identity_of(step.after, after) != name  # or it is refused
         replaced = renamed and action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
         if action.action is Action.KEEP or replaced:
-            if action.action is Action.KEEP and _names(step.after, before["Properties"][known.properties[0]]):
+            if action.action is Action.KEEP and _names(
+                step.after, action.type, before["Properties"][known.properties[0]]
+            ):
                 yield step.note(action.logical_id, "is kept outside of any stack, and this release still names it")
                 continue
             left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
@@ -163,7 +164,7 @@ def names_from_outside(step: Step) -> Iterator[Consequence]:
         wanted = step.world.identity_of(step.after, resource)
         if wanted is None or step.world.owners(wanted) or step.before is None:
             continue
-        if _names(step.before, table(resource.get("Properties")).get(known.properties[0])):
+        if _names(step.before, action.type, table(resource.get("Properties")).get(known.properties[0])):
             yield step.note(
                 action.logical_id,
                 f"{_said(action.type, resource)} is in no stack, and the one that is deployed names it already: if it "
@@ -172,10 +173,10 @@ def names_from_outside(step: Step) -> Iterator[Consequence]:
             )
 
 
-def _names(stack: StackTemplate, name: Any) -> bool:
+def _names(stack: StackTemplate, kind: str, name: Any) -> bool:
     """Whether a stack has the ARN or URL of what it does not hold, as one has of a queue with existing = true."""
-    stated = json.dumps([each.get("Properties") for each in stack.resources.values()])
-    return isinstance(name, str) and re.search(rf"(:|[0-9]{{12}}/){re.escape(name)}(?![\w/-])", stated) is not None
+    stated = (each.get("Properties") for each in stack.resources.values())
+    return isinstance(name, str) and names_arn(stated, kind, name)
 
 
 def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:
