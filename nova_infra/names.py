@@ -81,10 +81,7 @@ _PARTITIONS = {
 
 
 def partition_of(region: str) -> str:
-    """The partition of a region, which its ARNs begin with, such as ``aws-us-gov``.
-
-    See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html.
-    """
+    """The partition of a region, such as ``aws-us-gov`` (IAM: reference-arns)."""
     return _place(region)[0]
 
 
@@ -143,20 +140,14 @@ def alarm_name(stack: str, kind: str) -> str:
 
 
 def schedule_name(stack: str) -> str:
-    """Name of a job's schedule, and of its group. EventBridge Scheduler takes 64 characters, less than a stack's.
-
-    https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html
-    """
+    """Name of a job's schedule and its group: 64 characters at most (Scheduler: API_CreateSchedule)."""
     if len(stack) <= 64:
         return stack
     return f"{stack[:55]}-{hashlib.sha256(stack.encode()).hexdigest()[:8]}"
 
 
 def job_log_group(stack: str) -> str:
-    """Name of the log group of a job's runs. Step Functions takes only names that begin so for a short policy.
-
-    https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-    """
+    """Name of the log group of a job's runs, with the prefix that keeps policies short (Step Functions: cw-logs)."""
     return f"/aws/vendedlogs/states/{stack}"
 
 
@@ -200,18 +191,12 @@ def hook_role_name(function: str) -> str:
 
 
 def firewall_log_group(prefix: str) -> str:
-    """Name of the firewall's log group. WAF takes only names that begin with ``aws-waf-logs-``.
-
-    https://docs.aws.amazon.com/waf/latest/developerguide/logging-cw-logs.html
-    """
+    """Name of the firewall's log group, with the prefix that WAF requires (WAF: logging-cw-logs)."""
     return f"aws-waf-logs-{prefix}"
 
 
 def encrypted_log_groups(prefix: str) -> tuple[str, ...]:
-    """Patterns of the log groups that an environment's key encrypts, whether there are any yet or not.
-
-    The first are those that CloudFormation names.
-    """
+    """Patterns of the log groups that an environment's key encrypts; first those that CloudFormation names."""
     everything = f"{prefix}-*"
     return (
         everything,

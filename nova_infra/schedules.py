@@ -1,8 +1,4 @@
-"""Parses ``cron`` and ``rate`` as EventBridge Scheduler and CodePipeline do: well formed, and when they come.
-
-https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html,
-https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference-DeploymentWindow.html
-"""
+"""Parses ``cron`` and ``rate`` as Scheduler (schedule-types) and CodePipeline (DeploymentWindow) do."""
 
 import calendar
 import re
@@ -42,10 +38,7 @@ class Cron:
     years: tuple[int, ...]
 
     def times(self, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-        """When it comes after a moment, by the clocks of a time zone; nothing if it never does.
-
-        An hour that a change of the clocks leaves out does not come; one that it repeats comes once.
-        """
+        """When it comes after a moment, in a time zone: skipped hours never, repeated ones once; else None."""
         local = after.astimezone(zone)
         for year in (year for year in self.years if local.year <= year <= local.year + _YEARS_AHEAD):
             for day in (day for month in self.months for day in self._days(year, month)):

@@ -65,10 +65,7 @@ def ask(question: str) -> str:
 
 
 def open_closed_streams() -> None:
-    """Give a command whose caller closed its standard input, output or error an empty one.
-
-    Otherwise Python has none, and the next file or connection takes its number.
-    """
+    """Open a closed standard stream as an empty one: the next file would take its number otherwise."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  open until the end

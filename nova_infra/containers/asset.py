@@ -1,7 +1,4 @@
-"""Builds the image of an assembly's asset, as a program: ``python -m … NAME ARCHITECTURE DIRECTORY …``.
-
-A program of its own, so that a rehearsal can end it while it builds.
-"""
+"""Builds an asset's image: ``python -m … NAME ARCHITECTURE DIRECTORY …``. A rehearsal can end this program."""
 
 import os
 import sys

@@ -158,10 +158,7 @@ def _build(
 
 
 def _seal(engine: Engine, recipe: Recipe, base: str, scratch: Path, tell: Callable[[str], None]) -> None:
-    """Leave out the history: it names the cached images that a build began with, which no two machines share.
-
-    The build itself cannot leave it out, because the engine finds its cached layers by their history.
-    """
+    """Leave out the history, which differs by machine; the build cannot, as its cache is found by it."""
     built = (scratch / "id").read_text(encoding="ascii").strip().removeprefix("sha256:")
     dockerfile = scratch / "Dockerfile"
     programs = programs_of_shells(_dockerfile(recipe), recipe.target)

@@ -1,7 +1,4 @@
-"""Builds an image of a checkout as it is on disk: ``python -m … NAME SERVICE ARCHITECTURE``.
-
-A program of its own, so that a rehearsal can end it while it builds.
-"""
+"""Builds an image of a checkout: ``python -m … NAME SERVICE ARCHITECTURE``. A rehearsal can end this program."""
 
 import sys
 from dataclasses import replace

@@ -67,10 +67,7 @@ def variables_of(dockerfile: Path, target: str = "") -> dict[str, str]:
 
 
 def volumes_of(dockerfile: Path, target: str = "") -> tuple[str, list[str]]:
-    """The working directory of the target or its last stage, and the volumes it makes.
-
-    The directory is empty where it is unknown, and may be relative to that of its base.
-    """
+    """The working directory (empty if unknown, may be relative) and the volumes of the target or last stage."""
     stage = _stage_of(dockerfile, target)
     return stage.directory, list(stage.volumes)
 

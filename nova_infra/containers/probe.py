@@ -114,10 +114,7 @@ def have_program(engine: Engine, image: str, name: str, program: bytes) -> None:
 
 
 def limit_options(soft: int, hard: int, processes: int | None) -> list[str]:
-    """The options that limit how many files a process may have open, and how many processes a user may have.
-
-    With any such option, Podman leaves out the limits that it is configured to set.
-    """
+    """The options that limit open files and processes; with any, Podman drops its configured limits."""
     of_processes = [] if processes is None else [f"--ulimit=nproc={processes}:{processes}"]
     return [f"--ulimit=nofile={soft}:{hard}", *of_processes]
 

@@ -167,10 +167,7 @@ def service_names(where: Whereabouts) -> tuple[str, ...] | None:
 
 
 def connect_toolchain(where: Whereabouts) -> ToolchainAccount | None:
-    """The account that delivers, by ``nova.toml``; None where there is no such file, or no access to the account.
-
-    In a rehearsal's steps, it is the rehearsal's pipeline.
-    """
+    """The account that delivers, by ``nova.toml``, or a rehearsal's pipeline; None without a file or access."""
     if rehearsal := os.environ.get(REHEARSAL_VARIABLE):
         from nova_infra.deployed.rehearsed import RehearsedToolchain
 
@@ -202,10 +199,7 @@ def toolchain_template(region: str) -> Callable[[str], object]:
 
 
 def _entry(name: str, where: Whereabouts) -> tuple[Mapping[str, Any] | None, str]:
-    """The environment's entry in ``nova.toml``, if that is to be used, and the name of the installation.
-
-    Only what is needed is read of the file: a fault elsewhere in it must not stop a rollback.
-    """
+    """The environment's entry in ``nova.toml``, and the installation's name: other faults stop no rollback."""
     if (path := where.config) is None:
         return None, where.platform or "nova"
     environments, platform = _environments(path)

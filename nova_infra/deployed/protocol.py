@@ -129,10 +129,7 @@ class ObservedEnvironment(Protocol):
         """How many vCPUs Fargate may run in the account and region; None where that is not known."""
 
     def secrets(self, names: Sequence[str]) -> Mapping[str, StoredSecret | None]:
-        """Secret, by ARN or name, to what is known of it without its value; None where it does not exist.
-
-        Those that may not be looked at are left out.
-        """
+        """Secret, by ARN or name, to what is known without its value; None if missing; unreadable ones left out."""
 
     def have_parameters(self, names: Sequence[str]) -> Mapping[str, bool]:
         """Parameter to whether it exists, without its value; none where the role may not look."""
@@ -164,10 +161,7 @@ class FollowedEnvironment(ObservedEnvironment, Protocol):
         """
 
     def queues(self, revisions: Mapping[str, str]) -> Mapping[str, Backlog]:
-        """Service to the queue that its revision, ``family:revision``, takes messages from; those without are left out.
-
-        What a revision names is asked for once.
-        """
+        """Service to the queue that its ``family:revision`` takes messages from; cached, those without left out."""
 
     def readings(self, deployments: Sequence[ServiceDeployment]) -> Readings:
         """What CloudWatch and the load balancer know of deployments; what cannot be read is left out."""
@@ -180,10 +174,7 @@ class RecordedEnvironment(ObservedEnvironment, Protocol):
         """Who asks, for the record: the last part of an ARN, or what starts the builds."""
 
     def put_parameter(self, name: str, value: str) -> int:
-        """Write a value that no other version has, of at most 8 KB; return the new version's number, from 1.
-
-        One whose answer is lost is recognized by its value, and is not written again.
-        """
+        """Write a value of at most 8 KB that no other version has, once; return the new version's number, from 1."""
 
 
 class SteeredEnvironment(FollowedEnvironment, RecordedEnvironment, Protocol):

@@ -54,10 +54,7 @@ class Stack:
 
     @property
     def revision(self) -> str:
-        """ARN of the task definition that it made last; empty where only its resources tell.
-
-        An older version of Nova wrote no such output, and after a failure it is not relied on.
-        """
+        """ARN of the task definition that it made last; empty after a failure, or from an old version of Nova."""
         return self.outputs.get(REVISION_OUTPUT, "") if self.succeeded else ""
 
 

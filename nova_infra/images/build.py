@@ -132,10 +132,7 @@ def _origin_login(registry: Registry, source: ImageSource) -> AbstractContextMan
 
 
 def registry_of(image: str) -> str:
-    """The host of an image's registry: Docker Hub's where the first part of its name is none.
-
-    https://github.com/distribution/reference/blob/main/normalize.go
-    """
+    """The host of an image's registry: Docker Hub's if the first part names none (distribution: normalize.go)."""
     host, slash, _ = image.partition("/")
     return host if slash and (re.search(r"[.:]", host) or host == "localhost") else "docker.io"
 

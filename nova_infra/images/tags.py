@@ -126,10 +126,7 @@ def image_tags(root: Path, config: Config) -> dict[str, str]:
 
 
 def checked_tag(where: str, tag: object) -> str:
-    """The tag, if a registry can take it.
-
-    https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutImage.html
-    """
+    """The tag, if a registry can take it (API_PutImage)."""
     if not re.fullmatch(r"\w[\w.-]{0,127}", str(tag), re.ASCII):
         raise ConfigError(
             f"{where}: {shortened(repr(tag), 80)} is not an image tag: "

@@ -55,10 +55,7 @@ def read(root: Path, *arguments: str) -> str | None:
 
 
 def why_silent(root: Path) -> str | None:
-    """Why git says nothing of a directory, with the remedy; None where it does.
-
-    An archive has no repository, and git refuses a repository of somebody else's.
-    """
+    """Why git says nothing of a directory (no repository, or another owner's), with the remedy; else None."""
     answer = run(root, "rev-parse", "--git-dir")
     if answer.code == NOT_FOUND:
         return answer.error

@@ -84,10 +84,7 @@ def threads(count: int = THREADS) -> Daemons:
 def side_by_side(
     function: Callable[[_Item], _Result], items: Sequence[_Item]
 ) -> Iterator[tuple[_Item, _Result | BaseException]]:
-    """Each item with its result, or with the exception that came instead, as soon as it is there.
-
-    An interruption does not wait for what AWS is asked to finish in an hour.
-    """
+    """Each item with its result or exception, as soon as it is there. An interruption waits for nothing."""
     asked = threads(len(items))
     try:
         answers = {asked.submit(function, item): item for item in items}
@@ -127,10 +124,7 @@ class PartialAnswers:
         return tuple(f"{what}: {why}" for what, why in self._unread.items())
 
     def ask(self, what: str, question: Callable[[], _Result], otherwise: _Other) -> _Result | _Other:
-        """The answer to a question, or a value to go on with.
-
-        A kind of thing that could not be read once is not asked for again.
-        """
+        """The answer, or a default. A kind of thing that could not be read once is not asked for again."""
         if what in self._unread:
             return otherwise
         try:

@@ -16,10 +16,7 @@ _BAR = 10
 
 
 def open_console() -> Console:
-    """The standard output; wide where it is not a terminal, so that names stay whole in a log file.
-
-    When its reader goes away, the command stops as cleanly as when it is told to: nobody is listening any more.
-    """
+    """The standard output, wide where it is no terminal. A command whose reader goes away stops cleanly."""
     from rich.console import Console
 
     class Output(Console):
@@ -35,10 +32,7 @@ def open_console() -> Console:
 
 
 def can_redraw(console: Console) -> bool:
-    """Whether a picture can be redrawn there.
-
-    Asking for colour does not make it a terminal: in a file, a picture would be nothing but control codes.
-    """
+    """Whether a picture can be redrawn there. Colour in a file does not make it a terminal."""
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 

@@ -51,10 +51,7 @@ def prepare_node(variables: MutableMapping[str, str]) -> None:
 
 
 def put_first(variables: MutableMapping[str, str]) -> None:
-    """Put the project's tools before the machine's own on the path, as the Makefile does.
-
-    So ``.venv/bin/nova`` starts the same programs whether or not the environment is activated.
-    """
+    """Put the project's tools first on the path, as the Makefile does, so any ``.venv/bin/nova`` finds them."""
     own = [str(Path(sys.executable).parent), str(_PROJECT / "node_modules" / ".bin")]
     rest = [each for each in variables.get("PATH", os.defpath).split(os.pathsep) if each not in own]
     variables["PATH"] = os.pathsep.join([*own, *rest])

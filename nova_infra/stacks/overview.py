@@ -15,10 +15,7 @@ from nova_infra.stacks.services.web import WebServiceStack
 
 
 class OverviewStack(cdk.Stack):
-    """The composite alarm and the dashboard of one environment.
-
-    A stack of its own, after all services: a composite alarm can only refer to alarms that exist.
-    """
+    """An environment's composite alarm and dashboard, in a stack after all services, whose alarms it needs."""
 
     def __init__(
         self,

@@ -93,10 +93,7 @@ def _by_a_role_of_its_own(config: Config, assets: str, role: str) -> cdk.Default
 
 
 def _scan_continuously(scope: Construct, repositories: Sequence[str]) -> None:
-    """Have Amazon Inspector scan images when they are pushed, and again whenever a vulnerability becomes known.
-
-    It is the one setting of a whole registry: repositories that no pattern matches are no longer scanned.
-    """
+    """Have Amazon Inspector scan images at each push and for new vulnerabilities: one setting per registry."""
     setting = ecr.CfnRegistryScanningConfiguration(
         scope,
         "Scanning",
@@ -116,10 +113,7 @@ def _scan_continuously(scope: Construct, repositories: Sequence[str]) -> None:
 
 
 def _sign(scope: Construct, repositories: str) -> None:
-    """Have ECR sign whatever is pushed there, with the leave of whoever pushes it.
-
-    It is the one setting of a whole registry, too. https://docs.aws.amazon.com/AmazonECR/latest/userguide/managed-signing.html
-    """
+    """Have ECR sign what is pushed, with the pusher's leave: one setting per registry (ECR: managed-signing)."""
     profile = signer.CfnSigningProfile(scope, "SigningProfile", platform_id=SIGNING_PLATFORM)
     setting = ecr.CfnSigningConfiguration(
         scope,

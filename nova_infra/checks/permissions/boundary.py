@@ -1,7 +1,4 @@
-"""``NOVA-P06``: nothing that runs code before the approval reaches what the approval protects.
-
-It is not IAM's permissions boundary, which ``operations/doctor/boundary.py`` checks.
-"""
+"""``NOVA-P06``: nothing that runs code before the approval reaches what it protects (not IAM's boundary)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

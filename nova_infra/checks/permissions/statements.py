@@ -237,10 +237,7 @@ def overlap(one: str, other: str) -> bool:
 
 
 def _ends_differ(one: str, other: str) -> bool:
-    """Whether the fixed beginnings or ends of two patterns differ, so that no text matches both.
-
-    That is so of most pairs, and seen much sooner than by going through them.
-    """
+    """Whether two patterns' fixed beginnings or ends differ, so that no text matches both: a quick test."""
     first, second = _WILDCARD.split(one), _WILDCARD.split(other)
     if len(first) == len(second) == 1:
         return one != other

@@ -97,10 +97,7 @@ def _waits(configuration: Mapping[str, Any], hook: Mapping[str, Any]) -> float:
 
 
 def _is_group(hook: Mapping[str, Any]) -> bool:
-    """Whether a hook's function is the one that makes a release's services wait for one another.
-
-    It waits only before the first step: once the new revision has users, it lets every further step pass.
-    """
+    """Whether a hook's function makes a release's services wait for one another; later steps it lets pass."""
     return as_text(hook.get("HookTargetArn", "")).endswith(_GROUP)
 
 

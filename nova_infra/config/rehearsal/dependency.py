@@ -17,10 +17,7 @@ PLACEHOLDERS = ("host", "port")
 
 
 class Ready(Model):
-    """How to tell that a dependency accepts connections.
-
-    Its short forms: a list is the command, a text such as ``"/health"`` the path, a number the port.
-    """
+    """When a dependency is ready. Short forms: a list is the command, ``"/health"`` the path, a number the port."""
 
     command: Check | None = None
     """Runs in its container; it exits with 0 once it is ready."""

@@ -58,10 +58,7 @@ class Address:
 
 
 def addresses(variables: Mapping[str, str]) -> Iterator[Address]:
-    """The addresses that variables lead to: URLs, ``host:port``, and pairs such as ``DB_HOST`` and ``DB_PORT``.
-
-    Those in the task itself, at ``localhost``, are left out.
-    """
+    """The addresses that variables lead to: URLs, ``host:port``, ``DB_HOST`` with ``DB_PORT``; not ``localhost``."""
     for name, value in variables.items():
         for host, port in _in(value.strip()):
             if not _LOCAL.fullmatch(host) and 0 < port < 65536:

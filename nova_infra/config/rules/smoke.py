@@ -11,10 +11,7 @@ from nova_infra.config.services.smoke import leads_to
 
 
 def smoke_contradictions(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
-    """Every contradiction, as the key's path, what is wrong and what to do.
-
-    The rule for tests stands right before the service's own, with the same conditions and a header.
-    """
+    """Every contradiction: key, fault, remedy. The tests' rule stands before the service's, with a header more."""
     approved = next((each.name for each in environments.values() if each.approval), "")
     for index, service in services.items():
         untested = "smoke" in service.model_fields_set and not service.smoke

@@ -100,10 +100,7 @@ def _ignored(source: Source, services: list[str]) -> Iterator[str]:
 
 
 def _as_regex(pattern: str) -> str:
-    """A pattern of paths, in which ``**`` crosses directories, as a regular expression.
-
-    https://docs.aws.amazon.com/codepipeline/latest/userguide/syntax-glob.html
-    """
+    """A pattern of paths as a regular expression; ``**`` crosses directories (CodePipeline: syntax-glob)."""
     tokens = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
     # Groups cannot be nested; what is left open stands for itself.
     groups = re.fullmatch(r"[^{}]*(\{[^{}]*\}[^{}]*)*", pattern) is not None

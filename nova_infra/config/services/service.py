@@ -31,10 +31,7 @@ ONLY_OF: dict[str, type[Model]] = {"web": Web, "worker": Worker, "job": Job}
 
 
 class Overrides(Model):
-    """``[services.environments.NAME]``: what differs in one environment.
-
-    Its tables are merged with the service's, key by key; lists are replaced.
-    """
+    """``[services.environments.NAME]``: overrides of one environment. Tables are merged by key, lists replaced."""
 
     environment: dict[Variable, str] | None = None
     """Variables, added to the service's."""

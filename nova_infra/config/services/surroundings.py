@@ -44,10 +44,7 @@ KeyArn = Annotated[
 
 
 class Secret(Model):
-    """A secret value.
-
-    Its short forms are texts: ``"NAME"`` and ``"NAME:FIELD"`` for Secrets Manager, ``"ssm:/PATH"`` for Parameter Store.
-    """
+    """A secret value. As text: ``"NAME"`` or ``"NAME:FIELD"`` of Secrets Manager, ``"ssm:/PATH"`` of parameters."""
 
     secret: SecretName | None = None
     """Name or full ARN of a secret in Secrets Manager."""
@@ -200,10 +197,7 @@ def is_reserved(name: str, value: object, region: str = "{region}") -> bool:
 
 
 def _set_once(secrets: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-    """ECS refuses a secret that is also a variable.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
-    """
+    """ECS refuses a secret that is also a variable (API_ContainerDefinition)."""
     for name in secrets if info.field_name == "secrets" else ():
         if name in info.data.get("environment", ()):
             raise refusal(f"sets {name}, which environment also sets", "remove one of the two")

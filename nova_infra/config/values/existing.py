@@ -79,10 +79,7 @@ class ExistingLoadBalancer(Model):
 
     @property
     def is_internal(self) -> bool:
-        """Whether it answers in its VPC alone. The DNS names of internal ones begin so, and those of others cannot.
-
-        https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
-        """
+        """Whether it answers in its VPC alone, as only internal ones have such names (API_CreateLoadBalancer)."""
         return self.dns_name.startswith("internal-")
 
     @property

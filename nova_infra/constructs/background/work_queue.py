@@ -14,10 +14,7 @@ KEPT = cdk.Duration.days(14)
 
 
 class WorkQueue(Construct):
-    """Two encrypted queues that accept only TLS and outlive the stack; or two existing ones, by their names.
-
-    SQS's own key encrypts them: a key of the account's would have to be opened to everything that sends.
-    """
+    """Two queues that take TLS only and outlive the stack, with SQS's own key, or two existing ones, by name."""
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str, queue: Queue, consumer: iam.IRole) -> None:
         """Create or import the queues.

@@ -87,10 +87,7 @@ class WorkerService(Construct):
     def _backlog(
         self, target: scaling.CfnScalableTarget, name: str, cluster_name: str, queue: str, per_task: int
     ) -> None:
-        """Keep the number of waiting messages for each task constant.
-
-        https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-target-tracking-metric-math.html
-        """
+        """Keep the waiting messages of each task constant (Auto Scaling: target-tracking-metric-math)."""
         in_cluster = {"ClusterName": cluster_name, "ServiceName": name}
         scaling.CfnScalingPolicy(
             self,

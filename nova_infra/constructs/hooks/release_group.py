@@ -21,10 +21,7 @@ _READS = (
 
 
 class ReleaseGroup(HookFunction):
-    """The function of a release that goes together: it reads deployments from ECS, and changes nothing.
-
-    What a release is stands in its code, so that it is deployed with the platform's stack, before any service's.
-    """
+    """The function of a release that goes together. It has the release in its code, and only reads ECS."""
 
     def __init__(
         self,

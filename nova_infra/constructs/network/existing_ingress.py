@@ -10,10 +10,7 @@ from nova_infra.constructs.web.host_names import HostNames
 
 
 class ExistingIngress(Construct):
-    """A listener of somebody else, referred to by ARNs and ids, so that synthesis takes no credentials.
-
-    Its default action, its other rules, its firewall and its access logs stay their owner's.
-    """
+    """A listener of somebody else, by ARNs and ids: synthesis takes no credentials. It stays its owner's."""
 
     def __init__(
         self,

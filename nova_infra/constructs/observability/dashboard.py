@@ -19,11 +19,7 @@ _COLOURS = {"blue": "#1f77b4", "green": "#2ca02c"}
 
 
 class Dashboard(Construct):
-    """The state of all rollback alarms, then a row for each service.
-
-    A row holds the traffic by colour, in which a deployment is seen to move from one to the other, and errors, latency
-    and CPU with their thresholds.
-    """
+    """The state of all rollback alarms, then a row for each service: traffic by colour, errors, latency, CPU."""
 
     def __init__(
         self,

@@ -17,19 +17,13 @@ class Publisher:
 
     @classmethod
     def alarms(cls, stack: cdk.Stack) -> Self:
-        """CloudWatch alarms of the stack's account.
-
-        https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
-        """
+        """CloudWatch alarms of the stack's account (SNS: sns-key-management, compatibility with AWS services)."""
         own_account = {"StringEquals": {"aws:SourceAccount": stack.account}}
         return cls("cloudwatch.amazonaws.com", own_account, own_account)
 
     @classmethod
     def pipeline_events(cls, stack: cdk.Stack) -> Self:
-        """Notification rules. They are documented to reach a topic only where its policy sets no condition.
-
-        https://docs.aws.amazon.com/dtconsole/latest/userguide/set-up-sns.html
-        """
+        """Notification rules, which reach a topic only if its policy has no condition (dtconsole: set-up-sns)."""
         return cls(
             "codestar-notifications.amazonaws.com",
             key_conditions={"StringEquals": {"kms:ViaService": f"sns.{stack.region}.amazonaws.com"}},
@@ -37,8 +31,5 @@ class Publisher:
 
     @classmethod
     def events(cls) -> Self:
-        """EventBridge, which supports no condition on the way to an encrypted topic.
-
-        https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
-        """
+        """EventBridge, which supports no condition for an encrypted topic (SNS: sns-key-management)."""
         return cls("events.amazonaws.com")

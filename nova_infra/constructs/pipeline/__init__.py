@@ -1,4 +1,1 @@
-"""The pipeline: its steps, permissions, conditions, and the approval before it changes itself.
-
-Each function that takes a ``pipeline`` needs it as it is after ``build_pipeline()``.
-"""
+"""The pipeline: steps, permissions, conditions, approval of itself. A ``pipeline`` is one that has been built."""

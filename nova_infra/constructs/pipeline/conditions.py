@@ -10,10 +10,7 @@ from nova_infra.constructs.pipeline.built_assembly import built_stages
 
 
 def add_stage_conditions(pipeline: codepipeline.Pipeline, *, stage: str, environment: Environment) -> None:
-    """Set an environment's deployment window and failure behaviour on its stage.
-
-    CDK Pipelines has no property for them, so they are written into the built pipeline.
-    """
+    """Write an environment's deployment window and failure behaviour, which CDK Pipelines lacks, on its stage."""
     resource = pipeline.node.default_child
     assert isinstance(resource, codepipeline.CfnPipeline)
     path = f"Stages.{[each['name'] for each in built_stages(resource)].index(stage)}"

@@ -164,10 +164,7 @@ class ReleaseStep(pipelines.CodeBuildStep):
 
 
 class GateStep(ReleaseStep):
-    """Runs the environment's test suite against new revisions: it answers their gates and is their load.
-
-    It has to run in parallel with the deployments that wait for it: :func:`run_beside` gives it their run order.
-    """
+    """Runs the suite against new revisions, as answer and load; :func:`run_beside` gives it their run order."""
 
     def __init__(
         self,

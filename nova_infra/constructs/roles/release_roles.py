@@ -276,18 +276,12 @@ def _place(stack: cdk.Stack) -> Callable[[str], str]:
 
 
 def steering(deployments: str) -> iam.PolicyStatement:
-    """What answers a deployment's gate, or stops the deployment.
-
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
-    """
+    """What answers a deployment's gate or stops it (service authorization reference of ECS)."""
     return allow(["ecs:ContinueServiceDeployment", "ecs:StopServiceDeployment"], on=[deployments])
 
 
 def announcing(bus: str, prefix: str) -> iam.PolicyStatement:
-    """What lets Nova say in an event what it did: rules send it to the topic, whose key no role may use.
-
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
-    """
+    """What lets Nova report in an event what it did; rules send it to the topic (EventBridge: use conditions)."""
     return allow(
         ["events:PutEvents"],
         on=[bus],

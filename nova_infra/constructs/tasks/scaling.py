@@ -109,10 +109,7 @@ def scale_on_cpu(
 
 
 def _scheduled_actions(range_: Scaling) -> list[scaling.CfnScalableTarget.ScheduledActionProperty]:
-    """The times at which the number of tasks changes.
-
-    https://docs.aws.amazon.com/autoscaling/application/userguide/application-auto-scaling-scheduled-scaling.html
-    """
+    """The times at which the number of tasks changes (Application Auto Scaling: scheduled scaling)."""
     return [
         scaling.CfnScalableTarget.ScheduledActionProperty(
             scheduled_action_name=f"schedule-{number}",

@@ -1,7 +1,4 @@
-"""An ECS service on Fargate: circuit breaker, capacity providers (Spot), subnets, alarms that roll back.
-
-Its tasks may open connections to HTTP, HTTPS and what ``connects_to`` names.
-"""
+"""An ECS service on Fargate with circuit breaker, Spot, alarms, and egress to HTTP(S) and ``connects_to``."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -87,10 +84,7 @@ def _wait_for_needs(service: ecs.FargateService, cluster: ecs.ICluster, task_def
 
 
 def selected(vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None) -> ec2.SelectedSubnets:
-    """The subnets of a selection. In a public subnet, a task without a public address reaches nothing.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-task-networking.html
-    """
+    """The subnets of a selection; public ones need public addresses (fargate-task-networking)."""
     wanted = subnets or ec2.SubnetSelection()
     for subnet in wanted.subnets or []:
         owner = subnet.node.scope

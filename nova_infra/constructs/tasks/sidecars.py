@@ -72,10 +72,7 @@ def health_check(health: Health | SidecarHealth, command: Sequence[str]) -> ecs.
 
 
 def _image(scope: Construct, sidecar: Sidecar, role: iam.IRole) -> ecs.ContainerImage:
-    """Where a sidecar's image is. ECR lets only roles with permission pull, even in its own account.
-
-    https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html
-    """
+    """A sidecar's image. ECR lets only roles with permission pull, even in its account (repository-policies)."""
     found = _IN_ECR.fullmatch(sidecar.image)
     if found is None or sidecar.credentials:
         login = sidecar.credentials and registry_login(scope, f"Login{sidecar.name}", sidecar.credentials, role)

@@ -103,10 +103,7 @@ class AwsRollouts(AwsMeasurements):
         return [alarm_name(stack, kind) for kind in WEB_ALARMS] if deployment.rule and deployment.watched else []
 
     def continue_deployment(self, deployment: ServiceDeployment, hook: LifecycleHook) -> None:
-        """Continue a deployment that waits at a hook.
-
-        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContinueServiceDeployment.html
-        """
+        """Continue a deployment that waits at a hook (API_ContinueServiceDeployment)."""
         which = {"serviceDeploymentArn": deployment.arn, "hookId": hook.id}
         self.aws.write(
             "ecs",
@@ -117,10 +114,7 @@ class AwsRollouts(AwsMeasurements):
         )
 
     def stop_deployment(self, deployment: ServiceDeployment) -> None:
-        """Stop a deployment under way: ECS returns to what ran before.
-
-        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html
-        """
+        """Stop a deployment under way: ECS returns to what ran before (API_StopServiceDeployment)."""
         self.aws.write(
             "ecs",
             "stop_service_deployment",

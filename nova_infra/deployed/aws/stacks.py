@@ -32,10 +32,7 @@ class AwsStacks(ABC):
         self._lists_stacks = True
 
     def announce(self, message: str) -> None:
-        """Say in an event what was done: a rule of the platform's stack sends it to the alert topic.
-
-        https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
-        """
+        """Report an action in an event, which the platform's stack sends to the alert topic (API_PutEvents)."""
         event = {"Source": EVENT_SOURCE, "DetailType": self.prefix, "Detail": json.dumps({"message": message})}
         answer = self.aws.call("events", "put_events", Entries=[event])
         if answer.get("FailedEntryCount"):

@@ -220,10 +220,7 @@ class AwsTasks(AwsStacks):
         self._scale("register_scalable_target", service, done, **numbers)
 
     def plan_end(self, service: str, usual: tuple[int, int], until: datetime) -> None:
-        """Have AWS restore the usual numbers of tasks at a time, UTC. It replaces what was planned before.
-
-        https://docs.aws.amazon.com/autoscaling/application/APIReference/API_PutScheduledAction.html
-        """
+        """Have AWS restore the usual numbers of tasks at a time, UTC, in place of others (API_PutScheduledAction)."""
         planned = {
             "ScheduledActionName": _END,
             "Schedule": f"at({until.astimezone(UTC):%Y-%m-%dT%H:%M:%S})",

@@ -1,7 +1,4 @@
-"""Finds access that a new template adds: policies of every kind, trust, public access.
-
-A policy document is recognized wherever it is: those of identities, resources, keys, endpoints and trust.
-"""
+"""Finds access that a new template adds: policies of every kind, wherever they are, trust, public access."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -70,10 +70,7 @@ def differences(before: Template | None, after: Template) -> list[Difference]:
 
 
 def settings_changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """What changes in how a stack is deployed, which no template says: its roles, protection, topics and tags.
-
-    Whoever deploys by another role, or no longer has to lift the protection before a deletion, may do more.
-    """
+    """Changes in how a stack is deployed, which no template says: roles, protection, topics and tags."""
     return [
         Difference("", "", _of_setting(path[0], becomes), _from_to(path, was, becomes), "/".join(path))
         for path, was, becomes in _leaves(before, after, ())

@@ -25,9 +25,5 @@ def not_known(what: str, error: NovaError) -> Check:
 
 
 def is_anothers(error: NovaError) -> bool:
-    """Whether Route 53 says that a hosted zone is another account's.
-
-    It then denies access to *this resource*; who lacks a permission is not authorized *to perform* a call. Reported:
-    hashicorp/terraform-provider-aws#12570.
-    """
+    """Whether Route 53 says that a zone is another account's (hashicorp/terraform-provider-aws#12570)."""
     return "not authorized to access this resource" in str(error)

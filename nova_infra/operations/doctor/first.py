@@ -1,7 +1,4 @@
-"""``nova doctor --first``: GitHub's OIDC provider, service-linked roles, zones, placeholders in ``nova.toml``.
-
-AWS makes each when it is first needed, or somebody else does before; none is part of a template.
-"""
+"""``nova doctor --first``: what no template holds: OIDC provider, service-linked roles, zones, placeholders."""
 
 from collections.abc import Iterator
 

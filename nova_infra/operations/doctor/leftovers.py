@@ -15,6 +15,7 @@ from nova_infra.config.group import group
 from nova_infra.config.resolved import Resolved, resolved
 from nova_infra.config.services.smoke import smoke_paths
 from nova_infra.deployed.protocol import Account
+from nova_infra.deployed.stack import Stack
 from nova_infra.errors import NovaError
 from nova_infra.names import (
     REGISTRY_STACK,
@@ -29,6 +30,7 @@ from nova_infra.names import (
     together_name,
 )
 from nova_infra.operations.doctor.check import Check, is_anothers, not_known
+from nova_infra.operations.gates.problems import removal
 
 _NO_BALANCER = ("LoadBalancerNotFound", "LoadBalancerNotFoundException")
 _NO_QUEUE = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
@@ -44,8 +46,15 @@ def leftovers(config: Config, environment: Environment, access: Account) -> Iter
     }
     for stack, finders in looks.items():
         try:
-            if not finders or _is_deployed(stack, access):
+            status = _status(stack, access) if finders else ""
+            if not finders or _is_deployed(status):
                 continue
+            if status in ("ROLLBACK_FAILED", "DELETE_FAILED"):
+                remedy = removal(Stack(stack, status, protected=environment.approval))
+                yield Check(
+                    False, f"{stack} is in {status}, with some of what it has made", f"{remedy}; then ask again"
+                )
+                continue  # what it has made goes with it
             for find in finders:
                 yield from find(access)
         except NovaError as error:
@@ -86,15 +95,20 @@ def _of_service(prefix: str, environment: Environment, service: Service) -> Iter
         yield partial(_log_group, job_log_group(stack), environment)
 
 
-def _is_deployed(stack: str, access: Account) -> bool:
-    """Whether a stack holds what it made: none does whose first deployment failed, or that is being deleted."""
+def _status(stack: str, access: Account) -> str:
+    """A stack's status; nothing where there is no such stack."""
     try:
         [found] = access.call("cloudformation", "describe_stacks", StackName=stack)["Stacks"]
     except NovaError as error:
         if error.code == "ValidationError":
-            return False
+            return ""
         raise
-    return not str(found.get("StackStatus")).startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_", "DELETE_"))
+    return str(found.get("StackStatus"))
+
+
+def _is_deployed(status: str) -> bool:
+    """Whether a stack holds what it made: none does whose first deployment failed, or that is being deleted."""
+    return bool(status) and not status.startswith(("REVIEW_IN_PROGRESS", "ROLLBACK_", "DELETE_"))
 
 
 def _record(host: str, environment: Environment, access: Account) -> Iterator[Check]:
@@ -170,7 +184,7 @@ def _log_group(name: str, environment: Environment, access: Account) -> Iterator
 def settings_of_others(config: Config, access: Account) -> Iterator[Check]:
     """Rules of the registry that somebody else has made, before this installation sets its own."""
     try:
-        if _is_deployed(REGISTRY_STACK, access):
+        if _is_deployed(_status(REGISTRY_STACK, access)):
             return  # they are its own
         if config.images.scanning == "enhanced":
             yield _scanning(access)

@@ -79,10 +79,7 @@ def under_way(services: Iterable[RunningService], stacks: Iterable[Stack]) -> li
 
 
 def way_out(stack: Stack) -> str:
-    """What to do about a stack that cannot be updated.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-continueupdaterollback.html
-    """
+    """What to do about a stack that cannot be updated (CloudFormation: continueupdaterollback)."""
     command = f"`aws cloudformation {{}} --stack-name {stack.name}`"
     said = f" ({stack.reason})" if stack.reason else ""
     match stack.status:

@@ -1,7 +1,4 @@
-"""Preflight: refuses a release whose images the registry has not signed.
-
-ECR signs what the delivered branch's role pushes, with a profile that no other role may use, and says so by digest.
-"""
+"""Preflight: refuses images that ECR has not signed, by digest, with the delivered branch's profile."""
 
 from collections.abc import Mapping
 

@@ -88,9 +88,11 @@ def to_be_judged_by(environment: ObservedEnvironment, loaded: Iterable[str] = ()
     rates, unread = _read(environment)
     thin = [name for name in loaded if name in rates and rates[name].silent]
     answers = PartialAnswers()
-    ledger = answers.ask("the ledger", lambda: read_ledger(environment), Ledger((), 0)) if thin else Ledger((), 0)
+    loads: dict[str, int | None] = dict.fromkeys(thin)
+    if thin:
+        loads = answers.ask("the ledger", lambda: suite_loads(thin, read_ledger(environment)), loads)
     unread += [f"not read: {line}" for line in answers.unread]
-    return [*too_thin(environment.name, rates, suite_loads(thin, ledger)), *unread]
+    return [*too_thin(environment.name, rates, loads), *unread]
 
 
 def _read(environment: ObservedEnvironment) -> tuple[Mapping[str, RequestRate], list[str]]:

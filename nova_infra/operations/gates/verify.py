@@ -131,10 +131,7 @@ def is_internal(platform: Template) -> bool:
 
 
 def leads_to(template: Template, platform: Template, path: str) -> bool:
-    """Whether a rule in a service's template matches a path at the environment's own address.
-
-    Services with other ``hosts`` are not found there, nor are internal ones, which the private load balancer serves.
-    """
+    """Whether a service's rule, without ``hosts`` and not internal, matches a path at the environment's address."""
     url = platform.get("Outputs", {}).get("Url", {}).get("Value")
     # Of a load balancer of the environment's own, only AWS knows the name: no rule is about it.
     host = (urlsplit(url).hostname or "") if isinstance(url, str) else ""

@@ -37,10 +37,7 @@ def span(written: str) -> timedelta:
 
 
 def pattern(written: str) -> str:
-    """CloudWatch's filter pattern for a text; a text that is a pattern already stays.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html
-    """
+    """CloudWatch's filter pattern for a text; a pattern stays as it is (FilterAndPatternSyntax)."""
     if not written or written[0] in '{["?%':
         return written
     return '"' + written.replace("\\", "\\\\").replace('"', '\\"') + '"'

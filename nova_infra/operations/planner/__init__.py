@@ -1,7 +1,4 @@
-"""What CloudFormation would do with a release, and what it would refuse, before anything is deployed.
-
-Pure: it reads the templates that are deployed and those that would be, in the order in which they would be deployed.
-"""
+"""What CloudFormation would do with a release, and refuse, from the templates before and after. Pure."""
 
 from nova_infra.operations.planner.blockers.network.closed_ports import Ways
 from nova_infra.operations.planner.model import (

@@ -3,6 +3,7 @@
 In doubt it may: where the role is not in the template, where a policy is AWS's own, where a condition would decide.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -121,10 +122,7 @@ _KEY_OF = {"AWS::SQS::Queue": "KmsMasterKeyId", "AWS::SecretsManager::Secret": "
 
 
 def encrypting_keys(resources: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Logical id of each queue and secret that a key of the same template encrypts, to that of the key.
-
-    Only where the key's policy leaves it to IAM who may decrypt: of other keys this is not known.
-    """
+    """Logical id of each encrypted queue and secret to its key's, where the key's policy leaves it to IAM."""
     found = {}
     for name, each in resources.items():
         key = referenced(table(each.get("Properties")).get(_KEY_OF.get(each["Type"], ""))) or ""
@@ -165,6 +163,7 @@ def trusts(template: Template, role: str, service: str) -> bool:
 # Type to the property that names a resource, and to its ARN with region and account, and with that name.
 _ARNS = {
     "AWS::DynamoDB::Table": ("TableName", "arn:aws:dynamodb:{}:table/{}"),
+    "AWS::ECR::Repository": ("RepositoryName", "arn:aws:ecr:{}:repository/{}"),
     "AWS::KMS::Key": ("", "arn:aws:kms:{}:key/{}"),
     "AWS::Kinesis::Stream": ("Name", "arn:aws:kinesis:{}:stream/{}"),
     "AWS::Lambda::Function": ("FunctionName", "arn:aws:lambda:{}:function:{}"),
@@ -176,6 +175,8 @@ _ARNS = {
     "AWS::SecretsManager::Secret": ("Name", "arn:aws:secretsmanager:{}:secret:{}"),
     "AWS::StepFunctions::StateMachine": ("StateMachineName", "arn:aws:states:{}:stateMachine:{}"),
 }
+_PSEUDO = re.compile(r'", \{"Ref": "AWS::\w+"\}, "|\$\{AWS::\w+\}')
+"""A region, an account or a partition within a text, as ``Fn::Join`` and ``Fn::Sub`` have it in JSON."""
 _RANDOM = "-AbCdEfGhIjKl"
 """Characters that CloudFormation puts behind a name that it makes: no policy can foresee them."""
 _SHORTENS = 48
@@ -215,10 +216,7 @@ def policy_names(
 
 
 def by_arn(template: Template, place: StackPlace, names: Iterable[str]) -> tuple[str, ...]:
-    """Names of resources as policies say them, with its ARN for a reference to one that has a name of its own.
-
-    A template may name by its ARN what it has held before, such as a queue with ``existing = true``.
-    """
+    """Names of resources as policies say them: ARNs for references, also those written out."""
 
     def arn_of(reference: re.Match[str]) -> str:
         resource = template.resources.get(reference[1], {})
@@ -228,6 +226,19 @@ def by_arn(template: Template, place: StackPlace, names: Iterable[str]) -> tuple
         return f"{arn.format(place, given.lstrip('/'))}{ending}" if isinstance(given, str) else reference[0]
 
     return tuple(re.sub(r"\$\{(\w+)\}", arn_of, each) for each in names)
+
+
+def names_arn(properties: Iterable[Any], kind: str, name: str) -> bool:
+    """Whether any of some properties has the ARN of a resource of that type and name, or a queue's URL."""
+    text = re.sub(_PSEUDO, "*", json.dumps([*properties]))
+    _, service, word = kind.lower().split("::")
+    ordinary = f'arn:aws:{service}:{{}}:{word}[:/](?:[^"]*/)?{{}}'
+    arn = _ARNS.get(kind, ("", ordinary))[1].replace("aws", r"[\w*-]+", 1)
+    arn = arn.format('[^:"]*:[^:"]*', re.escape(name.lstrip("/")))
+    url = rf"|/([0-9]{{12}}|\*)/{re.escape(name)}" if kind == "AWS::SQS::Queue" else ""
+    suffix = r"(-[\w?]{6})?" if kind == "AWS::SecretsManager::Secret" else ""
+    within = "" if kind in ("AWS::DynamoDB::Table", "AWS::S3::Bucket") else "/"  # such as a table's index
+    return re.search(rf"({arn}{url}){suffix}(?![\w.{within}-])", text) is not None
 
 
 def _made(stack: str, logical_id: str) -> Iterator[str]:

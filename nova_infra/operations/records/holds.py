@@ -37,10 +37,7 @@ class Hold:
 
 
 def read_holds(environment: ObservedEnvironment) -> tuple[Hold, ...]:
-    """All holds of an environment, newest first.
-
-    One that cannot be read holds the release that its name says, for reasons that nobody knows.
-    """
+    """All holds, newest first. An unreadable one holds the release that it names, for unknown reasons."""
 
     def read(release: str, fields: Fields) -> Hold | None:
         if "released" in fields:

@@ -1,7 +1,4 @@
-"""The form of ledger, holds, waivers and locks in Parameter Store: compact JSON in one parameter.
-
-Whatever reads them has to live with what somebody else wrote there, and with what a newer Nova wrote.
-"""
+"""Ledger, holds, waivers and locks in Parameter Store: compact JSON, tolerant of others' and newer entries."""
 
 from __future__ import annotations
 

@@ -62,10 +62,7 @@ def released(environment: ObservedEnvironment, root: Path) -> tuple[str, dict[st
 
 
 def unsigned(environment: ObservedEnvironment, images: Mapping[str, ReleasedImage], root: Path) -> list[str]:
-    """A sentence for each image of the release in a directory that the registry has not signed.
-
-    Nothing is signed in a rehearsal, nor in the repositories of an early branch.
-    """
+    """A sentence for each image of the release that is not signed; none in a rehearsal or an early branch."""
     config = load_config(root)
     if environment.played() is not None or config.takes_early_images(environment.name):
         return []

@@ -173,10 +173,7 @@ def _of_roles(
 
 
 def _read(templates: Iterable[Template], account: str) -> Iterator[dict[str, Any]]:
-    """What CloudFormation reads itself, with its own role, to fill in values: dynamic references, and parameters.
-
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references.html
-    """
+    """What CloudFormation reads with its own role: dynamic references, and parameters (dynamic-references)."""
     found: dict[str, set[str]] = {"secretsmanager": set(), "ssm": set()}
     for template in templates:
         # A quotation mark or ${ ends what stands in the template as text; the rest is known when it is deployed.

@@ -63,10 +63,7 @@ class Found:
 
 
 def missing_secrets(environment: ObservedEnvironment, released: Mapping[str, Template]) -> Found:
-    """What the tasks of a release read and the environment's account does not have.
-
-    Nothing is missing in a rehearsal, where values are made up.
-    """
+    """What the release's tasks read and the account lacks; nothing in a rehearsal, which makes values up."""
     if environment.played() is not None or not any(map(origins, released.values())):
         return Found()
     stacks = environment.stacks()
@@ -173,10 +170,7 @@ def _home(arn: str) -> tuple[str, str]:
 
 
 def _is_vague(origin: SecretOrigin) -> bool:
-    """Whether a secret's name may end in what only its ARN has: DescribeSecret knows no such name.
-
-    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
-    """
+    """Whether a secret's name may end like an ARN's suffix, which hides it (API_DescribeSecret)."""
     return not origin.secret.startswith("arn:") and re.search(r"-\w{6}$", origin.secret) is not None
 
 

@@ -89,10 +89,7 @@ def document(brief: Brief) -> Document:
 
 
 def subject(brief: Brief) -> str:
-    """A subject for an e-mail: at most 100 characters of ASCII on one line, which is what SNS takes.
-
-    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
-    """
+    """A subject for an e-mail: at most 100 characters of ASCII on one line (SNS: API_Publish)."""
     words = [f"{brief.environment}: approve {short(brief.candidate)}?"]
     if count := len(_warnings(brief)):
         words.append(counted(count, "warning"))

@@ -176,10 +176,7 @@ def next_commands(environment: str, service: str, state: State) -> tuple[str, ..
 
 
 def _told(deployments: Sequence[ServiceDeployment]) -> ServiceDeployment:
-    """The deployment of a service to show.
-
-    When ECS has rolled one back, CloudFormation deploys what was there before: completing that is not a success.
-    """
+    """The deployment to show. One that only restores what ECS rolled back to is not a success."""
     *_, last = deployments
     bad = [each for each in deployments if state_of(each) in ("rolled back", "failed")]
     return bad[-1] if bad and last.over else last

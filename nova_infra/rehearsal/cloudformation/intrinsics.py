@@ -44,10 +44,7 @@ def _list(value: Any) -> list[Any]:
 
 
 class Resolver:
-    """Replaces intrinsic functions by values.
-
-    Values come from callables, so that the order of resources in a template does not matter.
-    """
+    """Replaces intrinsic functions by values, which come from callables: resources may have any order."""
 
     def __init__(
         self,

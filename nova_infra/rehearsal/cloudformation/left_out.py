@@ -1,7 +1,4 @@
-"""Leaves out of a template what AWS takes and the rehearsal does not play, so that the rest is played.
-
-What is left out keeps its name: other resources may refer to it. Its type says why it is, for the last lines.
-"""
+"""Leaves out of a template what AWS takes and the rehearsal does not play; its name stays, its type says why."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,4 @@
-"""Composite alarms: their rule, and their state from the states of other alarms.
-
-See https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html.
-"""
+"""Composite alarms: rule, and state from other alarms' states (API_PutCompositeAlarm)."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping

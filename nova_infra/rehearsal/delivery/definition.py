@@ -167,10 +167,7 @@ class Pipeline:
 
     @property
     def what_takes_days(self) -> str:
-        """What may happen to a waiting execution and is not played.
-
-        See https://docs.aws.amazon.com/codepipeline/latest/userguide/concepts-how-it-works.html.
-        """
+        """What may happen to a waiting execution and is not played (CodePipeline: concepts-how-it-works)."""
         limits = {a.limit for stage in self.stages for a in stage.actions if isinstance(a, ApprovalAction)}
         waits = f"an approval that expires after {' or '.join(sorted(limits))}" if limits else ""
         meets = {"QUEUED": "executions that wait for this one", "PARALLEL": ""}

@@ -257,10 +257,7 @@ def share_addresses(containers: Sequence[DependencyContainer]) -> None:
 
 
 async def _refuses(port: int) -> str:
-    """Why a port takes no connections, in a clause.
-
-    An engine may listen in place of its container, and then closes at once what nobody takes there.
-    """
+    """Why a port takes no connections, in a clause. An engine may listen there and close at once."""
     try:
         reader, writer = await asyncio.open_connection(_LOOPBACK, port)
     except OSError as error:

@@ -112,10 +112,7 @@ class Dependencies:
                     said.append(clause)
 
     def provide(self, definition: TaskDefinition) -> TaskDefinition:
-        """The definition with the hosts and variables that lead to them, which override its own.
-
-        What its tasks are kept from is where nobody answers.
-        """
+        """The definition with hosts and variables that lead to them; a forbidden one leads to nobody."""
         if not self._containers:
             return definition
         closed = self._barred.get(definition.revision, {})

@@ -51,10 +51,7 @@ class Limit:
 
 
 def limit_of(dependency: Dependency) -> Limit | None:
-    """A dependency's limit in production; None if it is not stated.
-
-    What nova.toml says comes first, then what its command sets, then what its product takes by default.
-    """
+    """A dependency's limit: from nova.toml, else its command, else its product's default; None if unknown."""
     product = _product(dependency)
     reserved = product.reserved if product else 0
     kept = f", {reserved} of them reserved for administrators" if reserved else ""

@@ -204,10 +204,7 @@ def _first_service(pipeline: Pipeline, candidate: Release, drill: Drill) -> str 
 
 
 def _is_asked(service: str, template: Template, pipeline: Pipeline, candidate: Release, drill: Drill) -> bool:
-    """Whether the tests in a drill's first stage request what a service promises.
-
-    This project's own do so with services on its kit, and with those that have such tests.
-    """
+    """Whether the tests in a drill's first stage request what a service on the kit, or with tests, promises."""
     suites = [
         suite
         for place in _places(pipeline.stages, drill.reach)

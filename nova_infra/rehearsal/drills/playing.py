@@ -48,10 +48,7 @@ def drill_runs(drills: Iterable[Drill], candidate: Release, what_if: WhatIf | No
 async def play_some_at_once(
     runs: Sequence[DrillRun], play: Callable[[int, DrillRun], Awaitable[DrillResult]], *, places: int
 ) -> list[DrillResult]:
-    """Play drills side by side; results are in the order of the runs.
-
-    Those of more than one service take turns: each has as many containers as several of the others.
-    """
+    """Play drills side by side, in the order of the runs; those of several services take turns."""
     free = asyncio.Semaphore(places)
     results: dict[int, DrillResult] = {}
 

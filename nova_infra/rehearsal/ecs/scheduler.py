@@ -138,10 +138,7 @@ class Scheduler:
         return list(self._resume())
 
     def stop(self, reason: str) -> list[Command]:
-        """Stop the deployment on somebody's request: ECS rolls back.
-
-        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
-        """
+        """Stop the deployment on request: ECS rolls back (ECS: stop-service-deployment)."""
         if self.phase not in (Phase.SCALING, Phase.WAITING, Phase.BAKING):
             return []
         return list(self._go_back(reason, rolls_back=True))

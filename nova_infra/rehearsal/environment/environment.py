@@ -46,10 +46,7 @@ _MINUTES_TO_BE_HEARD = 1 + METRIC_DELAY  # until the alarm on a run that failed 
 
 
 class PlayedEnvironment:
-    """An environment that stacks are deployed to, as CloudFormation would.
-
-    Use it as an asynchronous context manager: leaving it stops everything that it started.
-    """
+    """An environment that stacks are deployed to. Leaving this context manager stops what it started."""
 
     def __init__(
         self,
@@ -191,10 +188,7 @@ class PlayedEnvironment:
         await self._load.learn(baseline=True)
 
     async def hear_answers(self) -> None:
-        """Wait until what runs has answered every operation, and finished a message: a few minutes at most.
-
-        A deployment without a bake is over before anybody has asked it anything.
-        """
+        """Wait a few minutes at most until what runs has answered every operation and finished a message."""
         for _ in range(_MOST_MINUTES_TO_ANSWER):
             if not (self._load.knows_answers() and self._queues.knows_work(self._services.revisions())):
                 await self.next_minute()

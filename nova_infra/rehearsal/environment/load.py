@@ -60,10 +60,7 @@ class Load:
         return asked
 
     def compare(self, environment: str, deployments: list[DeploymentRecord]) -> None:
-        """Record what an environment's new revisions were asked, and what their answers lack that earlier ones had.
-
-        A new service is asked nothing before it serves, and a new revision may say something else of itself.
-        """
+        """Record what an environment's new revisions were asked, and what their answers lack that earlier had."""
         for each in deployments:
             asked = self._asked.get(each.service)
             if each.environment != environment or each.baseline or asked is None:

@@ -123,10 +123,7 @@ class LoadBalancers:
         return found
 
     def place_of(self, wanted: ServiceDefinition) -> tuple[LoadBalancer, RoutingRule, list[TargetGroup]]:
-        """The listener, the rule and the target groups that lead to a service.
-
-        The rule is the one that the service names, or the one that forwards to its first group.
-        """
+        """The listener, rule and target groups of a service: the rule that it names, or its first group's."""
         groups = [self._groups[arn] for arn in wanted.groups]
         for listener in self._listeners.values():
             for rule in listener.rules:

@@ -59,10 +59,7 @@ class Monitoring:
         self._ran_before: frozenset[str] = frozenset()
 
     def begin(self) -> None:
-        """Give what is watched now a long and healthy past; what comes later has none.
-
-        An alarm may be red all the same, as one on errors that takes missing data for bad.
-        """
+        """Give what is watched now a long and healthy past. An alarm may be red all the same."""
         self._ran_before = frozenset(self._alarms)
         for name, alarm in self._alarms.items():
             if alarm.state(self.store, -1, self.states[name], ran_before=True) == "ALARM":

@@ -78,11 +78,7 @@ class Asked:
 
     @property
     def most_at_once(self) -> int:
-        """How many of its requests are under way at once in real time.
-
-        Little's law: their rate times how long they take. A minute lasts a second here, and requests that met each
-        other only because of that would wait for each other as they never do in AWS.
-        """
+        """How many of its requests are under way at once in real time: their rate times how long they take."""
         if not self._seconds:
             return 1
         mean = sum(self._seconds) / len(self._seconds)
@@ -131,10 +127,7 @@ class Asked:
         return self.answers.setdefault(revision, {})
 
     async def learn(self, session: aiohttp.ClientSession, port: int, revision: str, *, baseline: bool) -> None:
-        """Ask a task itself which operations it has.
-
-        A request that was made up and that the baseline already answers with a 5xx is left out: real users send others.
-        """
+        """Ask a task which operations it has; made-up requests that the baseline answers with 5xx go."""
         answers = self.answers_of(revision)
         if baseline:
             self.elsewhere.before = answers

@@ -1,7 +1,4 @@
-"""JSONPaths, payloads and choices of the Amazon States Language, as far as machines of jobs use them.
-
-https://states-language.net/spec.html
-"""
+"""JSONPaths, payloads and choices of the Amazon States Language that jobs use (states-language.net/spec.html)."""
 
 import operator
 import re

@@ -219,10 +219,7 @@ def _started_alone(stack: PlayedStack, gaps: list[str]) -> Iterator[Mapping[str,
 
 
 def _overridden(definition: TaskDefinition, given: Any) -> TaskDefinition:
-    """A task with what the input of its schedule's target changes in its containers.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerOverride.html
-    """
+    """A task with its schedule target's overrides of containers (ECS: API_ContainerOverride)."""
     try:
         changes = {str(each["name"]): each for each in json.loads(given)["containerOverrides"]}
         further = tuple(_changed(each, changes.get(each.name, {})) for each in definition.further)

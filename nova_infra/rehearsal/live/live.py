@@ -19,10 +19,7 @@ _STORY_LINES = 50
 
 
 class View:
-    """Shows what happens while it happens.
-
-    Where the console is not a terminal, or one that cannot move its cursor, it prints the same story line by line.
-    """
+    """Shows what happens while it happens; line by line where a console cannot redraw."""
 
     def __init__(self, console: Console, record: Record) -> None:
         self._console = console

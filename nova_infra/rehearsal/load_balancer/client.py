@@ -144,10 +144,7 @@ def scheme(*, tls: bool) -> str:
 
 
 def _with_port(address: str, target: Target, check_port: int) -> str:
-    """The host that a health check asks for: the target's own address, which an app must allow among its hosts.
-
-    Seen so in what apps that refuse it report; AWS's documentation does not say.
-    """
+    """The host that a health check asks for: the target's own address, as apps that refuse it report."""
     port = check_port or target.task.definition.port
     return address if port in (80, 443) else f"{address}:{port}"
 

@@ -112,10 +112,7 @@ def passed_on(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
 
 
 def _trace(sent: str) -> str:
-    """The trace that a target hears: the client's with the load balancer's own part, or a new one.
-
-    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-request-tracing.html.
-    """
+    """The trace that a target hears: the client's extended, or a new one (ELB: request-tracing)."""
     own = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     fields = [field for field in sent.split(";") if field and not field.startswith("Self=")]
     return ";".join([f"Self={own}", *fields]) if fields else f"Root={own}"

@@ -1,7 +1,4 @@
-"""A network load balancer: it passes connections on as they are, and its targets answer for themselves.
-
-https://docs.aws.amazon.com/elasticloadbalancing/latest/network/introduction.html
-"""
+"""A network load balancer: passes connections on as they are (elasticloadbalancing: network/introduction)."""
 
 import asyncio
 import contextlib
@@ -20,10 +17,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
 class NetworkLoadBalancer(LoadBalancer):
-    """One listener for TCP. TLS ends here in AWS, and does not begin here.
-
-    The rehearsal's own requests are recognized by what they carry: each has a connection to itself.
-    """
+    """One listener for TCP, without TLS. The rehearsal's own requests are recognized by what they carry."""
 
     _servers: list[asyncio.Server]
 

@@ -329,10 +329,7 @@ class LoadBalancer:
         return web.Response(status=status, text=text)
 
     def _answered_itself(self, status: int) -> None:
-        """Count an error of the load balancer's own. Such counts have no target group.
-
-        See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-cloudwatch-metrics.html.
-        """
+        """Count an error of the load balancer's own, without a target group (ELB: cloudwatch-metrics)."""
         self._count(None, "HTTPCode_ELB_5XX_Count", 1)
         self._count(None, f"HTTPCode_ELB_{status}_Count", 1)
 

@@ -50,10 +50,7 @@ class FixedResponse:
 
 @dataclass(frozen=True)
 class Redirect:
-    """Sends the client elsewhere. Its parts may hold those of the address asked for, such as ``#{host}``.
-
-    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-action-types.html.
-    """
+    """Sends the client elsewhere, with parts such as ``#{host}`` filled in (ELB: rule-action-types)."""
 
     status: int
     protocol: str
@@ -103,10 +100,7 @@ class RoutingRule:
     def matches(
         self, host: str, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", query: str = ""
     ) -> bool:
-        """Whether a request matches this rule. Only paths and methods are case-sensitive, as in AWS.
-
-        https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
-        """
+        """Whether a request matches; only paths and methods are case-sensitive (rule-condition-types)."""
         if not self.for_users or (self.methods and method not in self.methods):
             return False
         if self.queries:

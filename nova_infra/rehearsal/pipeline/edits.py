@@ -80,10 +80,7 @@ def canary(percent: float, bake_minutes: int) -> Edit:
 
 
 def gate(minutes: int) -> Edit:
-    """Have every deployment that shifts traffic wait for an answer before a user reaches it.
-
-    One that waits for a person already keeps its gate, with another time to answer it.
-    """
+    """Have every deployment that shifts traffic wait for an answer first; gates that exist only change times."""
 
     def edit(template: Template) -> Template:
         copy = _copy(template)

@@ -60,10 +60,7 @@ class Environments:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
-        """Close the open environments, and silently any that were prepared but never used.
-
-        What has been interrupted, or went wrong, is closed at once, and however often it is interrupted.
-        """
+        """Close the open environments, and silently those that were never used; at once after a failure."""
         try:
             if kind is None and self._resting is not None:
                 await self._look_again(self._resting)

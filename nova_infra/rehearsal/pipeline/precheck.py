@@ -254,10 +254,7 @@ class StageReading:
             self._rules.add(stack.ref(logical_id))
 
     def _read_capacity(self, stack: PlayedStack) -> None:
-        """Find out what services run on: a cluster's default counts where a service says nothing.
-
-        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html
-        """
+        """Find out what services run on; by default, what their cluster says (API_CreateService)."""
         for logical_id in stack.resources("AWS::ECS::Cluster"):
             self._defaults[stack.ref(logical_id)] = _providers(stack.properties(logical_id), _DEFAULT)
         for logical_id in stack.resources("AWS::ECS::ClusterCapacityProviderAssociations"):

@@ -157,10 +157,7 @@ def _split(deployment: DeploymentRecord, axis: _Axis, y: int) -> str:
 
 
 def _shares(deployment: DeploymentRecord) -> list[tuple[float, float]]:
-    """Since when the new revision had which share of the traffic.
-
-    Where traffic follows the tasks, it is what was measured.
-    """
+    """Since when the new revision had which share of the traffic; measured where traffic follows the tasks."""
     if deployment.strategy != "ROLLING":
         return [(step.began, step.percent) for step in deployment.traffic]
     shares: list[tuple[float, float]] = []

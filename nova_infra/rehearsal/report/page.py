@@ -1,7 +1,4 @@
-"""The HTML report of a rehearsal, one file: its parts and words; ``report.css`` has colours and layout.
-
-This module works out what it says; how it looks is in ``report.html.j2`` and ``report.css``.
-"""
+"""The HTML report: what it says. How it looks is in ``report.html.j2`` and ``report.css``."""
 
 import functools
 from collections.abc import Sequence

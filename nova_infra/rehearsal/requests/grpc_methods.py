@@ -1,7 +1,4 @@
-"""Lists a gRPC service's methods by reflection, and converts JSON to messages.
-
-See https://github.com/grpc/grpc/blob/master/doc/server-reflection.md.
-"""
+"""Lists a gRPC service's methods by reflection, and converts JSON to messages (grpc: server-reflection.md)."""
 
 from __future__ import annotations
 

@@ -237,10 +237,7 @@ def _mounts(
 
 
 def _open_files(limits: Sequence[Mapping[str, Any]], where: str) -> tuple[int, int] | None:
-    """The limits on open files that a container's definition sets, soft and hard.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
-    """
+    """The limits on open files that a container's definition sets, soft and hard (API_Ulimit)."""
     where = f"{where}.Ulimits"
     if others := [str(each["Name"]) for each in limits if each["Name"] != "nofile"]:
         raise UnresolvableError(

@@ -215,10 +215,7 @@ class Task(ABC):
         )
 
     def measure(self) -> Usage | None:
-        """What it used since the last call; for memory, the peak.
-
-        None where this machine does not show it: that is not the same as nothing.
-        """
+        """What it used since the last call (memory: the peak); None, not 0, where this machine does not show it."""
         usage = self.read_usage()
         if usage is None:
             return None
@@ -251,10 +248,7 @@ class Task(ABC):
             await asyncio.sleep(check.interval / self.pace.checks)
 
     def grace(self) -> float:
-        """Real seconds from the stop signal to SIGKILL: the work that a task finishes takes real time.
-
-        Nobody waits for a task that does not hear the signal.
-        """
+        """Real seconds from the stop signal to SIGKILL; none for a task that does not hear the signal."""
         if self.is_spared:
             return self.definition.stop_timeout / self.pace.checks + SPARE_STOP_SECONDS
         return self.definition.stop_timeout

@@ -98,10 +98,7 @@ class ControlGroup:
         return period and self._write("cpu", "cpu.cfs_quota_us", quota)
 
     def memory(self) -> float | None:
-        """MiB that it holds and that the kernel cannot take back: no cached files; None where it is gone.
-
-        What lies on a file system in memory counts, as it does for the limit.
-        """
+        """MiB that the kernel cannot take back: no cached files, but files in memory; None where it is gone."""
         names = ("anon", "shmem") if self.version_2 else ("total_rss", "total_shmem")
         held = [self._statistic("" if self.version_2 else "memory", "memory.stat", name) for name in names]
         return None if held[0] is None else sum(value or 0 for value in held) / _MIB
@@ -162,10 +159,7 @@ class GroupMeter:
         )
 
     def seconds_on_its_share(self) -> float:
-        """Seconds since the meter was made, as they would be with the processor time that its CPU units give.
-
-        Time in which it was ready but this machine had no processor for it does not count.
-        """
+        """Seconds since the meter was made, as its CPU units alone would take; waits for a processor do not count."""
         real = time.monotonic() - self._began - self._kept_waiting()
         return max(real, (self._group.processor_seconds() or 0.0) / self._share)
 

@@ -1,7 +1,4 @@
-"""Starts `pressure_program` in a task's control group: CPU and memory drills for any image.
-
-It needs nothing of the task's image.
-"""
+"""Starts `pressure_program` in a task's control group: CPU and memory drills for any image."""
 
 from __future__ import annotations
 

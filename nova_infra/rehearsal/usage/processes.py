@@ -59,11 +59,7 @@ class UsageMeter:
         self._at, self._busy, self._waited = time.monotonic(), self.busy_seconds(), waited_seconds(self._family())
 
     def read(self) -> Usage:
-        """What was used since the last call.
-
-        Time in which it was ready but other processes had all processors is left out: a service that spins shows
-        100 % and an idle one next to nothing, however busy the machine is.
-        """
+        """What was used since the last call, as if no other process had taken the processors."""
         now, busy, waited = time.monotonic(), self.busy_seconds(), waited_seconds(self._family())
         used = max(busy - self._busy, 0.0)
         had = max(now - self._at - max(waited - self._waited, 0.0), used / max(self._share, 1.0), 0.001)
@@ -91,10 +87,7 @@ class UsageMeter:
 
 
 def waited_seconds(pids: Iterable[int]) -> float:
-    """Seconds that the threads of processes waited for a processor, as Linux counts them; elsewhere 0.
-
-    See https://docs.kernel.org/scheduler/sched-stats.html.
-    """
+    """Seconds that threads waited for a processor, as Linux counts them (sched-stats); elsewhere 0."""
     total = 0
     for path in (thread for pid in pids for thread in _threads(pid)):
         try:

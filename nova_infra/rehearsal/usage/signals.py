@@ -1,7 +1,4 @@
-"""Whether a process handles a signal such as SIGTERM, as Linux lists it.
-
-See https://man7.org/linux/man-pages/man5/proc_pid_status.5.html.
-"""
+"""Whether a process handles a signal such as SIGTERM, as Linux lists it (proc_pid_status.5)."""
 
 import re
 import signal

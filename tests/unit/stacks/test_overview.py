@@ -1,8 +1,11 @@
 import json
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 from helpers.assembly import Assembly
+from nova_infra.config import parse_config
 
 
 def test_the_canary_alarm_is_red_when_any_service_fails_requests_or_leaves_them_unanswered(
@@ -12,6 +15,17 @@ def test_the_canary_alarm_is_red_when_any_service_fails_requests_or_leaves_them_
     assert alarm["AlarmName"] == "nova-prod-canary-errors"
     names = [f"nova-prod-{service}-{kind}" for service in service_names for kind in ("errors", "unanswered")]
     assert alarm["AlarmRule"] == " OR ".join(f'ALARM("{name}")' for name in names)
+
+
+def test_without_web_services_the_alarm_of_all_is_the_one_that_says_most_of_each(synthesize: Any) -> None:
+    raw = tomllib.loads((Path(__file__).parents[1] / "nova.toml").read_text())
+    raw["services"] = [
+        {"name": "slow", "kind": "worker"},
+        {"name": "report", "kind": "job", "schedule": "0 6 * * 1", "timeout_seconds": 700},
+    ]
+    assembly = synthesize(parse_config(raw), environment="dev")
+    alarm = assembly.only("nova-dev-overview", "AWS::CloudWatch::CompositeAlarm")
+    assert alarm["AlarmRule"] == 'ALARM("nova-dev-slow-cpu") OR ALARM("nova-dev-report-failed")'
 
 
 def dashboard(assembly: Assembly) -> dict[str, Any]:

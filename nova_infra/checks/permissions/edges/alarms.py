@@ -19,10 +19,7 @@ def actions_of(alarm: Mapping[str, Any]) -> Iterator[object]:
 
 
 def is_measured(alarm: Mapping[str, Any]) -> bool:
-    """Whether somebody may write an alarm's metrics: only AWS writes to namespaces that begin with ``AWS/``.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
-    """
+    """Whether somebody may write an alarm's metrics: not in namespaces of ``AWS/`` (API_PutMetricData)."""
     spaces = _namespaces(alarm)
     return not spaces or not all(isinstance(each, str) and each.startswith("AWS/") for each in spaces)
 

@@ -1,7 +1,4 @@
-"""Which events the pattern of an EventBridge rule may match; if that is uncertain, it counts as matching.
-
-https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
-"""
+"""Which events an EventBridge pattern may match; in doubt it matches (eb-create-pattern-operators)."""
 
 import json
 from collections.abc import Mapping
@@ -65,10 +62,7 @@ def may_come_from(pattern: Mapping[str, Any], service: str) -> bool:
 
 
 def may_be_a_step(pattern: Mapping[str, Any]) -> bool:
-    """Whether a pattern may match CodePipeline's events about a pipeline, a stage or an action.
-
-    See https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html.
-    """
+    """Whether a pattern may match CodePipeline's events of a pipeline, stage or action (detect-state-changes)."""
     kinds = wanted(pattern, "detail-type")
     return may_come_from(pattern, "codepipeline") and (
         not kinds or any(_may_be(each, kind) for each in kinds for kind in _STEPS)

@@ -1,7 +1,4 @@
-"""What a permissions boundary leaves a role: the intersection of two sets of IAM statements.
-
-https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html
-"""
+"""Intersects the IAM statements of a role with its permissions boundary's (IAM: access_policies_boundaries)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

@@ -41,10 +41,7 @@ def existing_parts(key: str, environment: Environment) -> Iterator[str]:
 
 
 def between_environments(environments: Mapping[int, Environment], services: Mapping[int, Service]) -> Iterator[str]:
-    """Rules of two environments that would have one priority on a listener that they share.
-
-    The rule of a service's tests stands right before its own.
-    """
+    """Rules of two environments with one priority on a shared listener; a tests' rule stands right before."""
     for (_, first), (_, second) in combinations(environments.items(), 2):
         one, other = first.network.load_balancer, second.network.load_balancer
         if one is None or other is None or one.listener != other.listener:

@@ -146,10 +146,7 @@ def _made(
 def _misnamed(
     key: str, service: Service, environment: Environment, own: Mapping[str, _Made]
 ) -> Iterator[tuple[str, str]]:
-    """Permissions on queues that Nova makes, but for ``.fifo`` at the end: IAM takes them, and they match nothing.
-
-    Each with its remedy.
-    """
+    """Permissions on queues that Nova makes, but for ``.fifo``: they match nothing. Each with its remedy."""
     begins = f":sqs:{environment.region}:{environment.account}:"
     for place, permission in enumerate(service.permissions):
         for number, arn in enumerate(permission.resources):

@@ -151,10 +151,7 @@ def _elsewhere(key: str, service: Service, environment: Environment) -> Iterator
 
 
 def _of_no_resource(where: str, arn: str) -> Iterator[str]:
-    """A form that no ARN of an AWS service has: IAM takes it, and it matches nothing.
-
-    https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
-    """
+    """A form that no ARN of an AWS service has, which matches nothing (service authorization reference)."""
     start, partition, kind, region, account, rest = arn.split(":", 5)
     stray = region + account if kind == "s3" and not _OF_A_REGION.match(rest) else region if kind != "s3" else ""
     if kind in _GLOBAL and stray and "*" not in stray:

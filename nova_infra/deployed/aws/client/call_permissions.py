@@ -93,10 +93,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes,
 
 
 def denial(call: AwsCall, action: str, resource: str, caller: str) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of AWS's answer to a call that is not allowed.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
-    """
+    """Status, headers and body of AWS's answer to a denied call (IAM: troubleshoot_access-denied)."""
     on = f" on resource: {resource}" if resource != "*" else ""
     text = (
         f"User: {caller} is not authorized to perform: {action}{on} because no identity-based policy allows the "

@@ -25,10 +25,7 @@ class Receipts:
         return dict(self._kept.get(queue, {}))
 
     def let_go(self, holder: str) -> dict[str, tuple[str, str]]:
-        """Message to its queue and its receipt, of those that somebody who has ended has, and from now on has not.
-
-        A message is in the hands of who received it last, until it is deleted.
-        """
+        """Message to queue and receipt, of those that an ended receiver holds; they are its own no more."""
         left = {message: (queue, handle) for message, (last, queue, handle) in self._holders.items() if last == holder}
         self._holders = {message: held for message, held in self._holders.items() if message not in left}
         return {message: place for message, place in left.items() if message in self._kept.get(place[0], ())}

@@ -1,7 +1,4 @@
-"""Answers waiting deployments by runs of a test suite: green promotes, red rolls back; until all have ended.
-
-Green counts only for new revisions that the suite has reached.
-"""
+"""Answers waiting deployments by a test suite's runs, which count only if they reached the new revision."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -236,10 +233,7 @@ class SuiteGate:
             return fresh, RequestCount(0.0, partial(_fail, error))
 
     def _unmet(self, deployments: Sequence[ServiceDeployment], count: RequestCount) -> dict[str, str]:
-        """Service to why the suite's success says nothing about it: no request reached the new revision.
-
-        It is looked at again until all have some, or what is read cannot be late any more.
-        """
+        """Service to why a green suite says nothing of it: no request reached it by the time that data are due."""
         ends = self.environment.now() + timedelta(seconds=min(count.lags, self._seconds_left(deployments)))
         told = False
         while True:
@@ -267,10 +261,7 @@ class SuiteGate:
         self._answer("promoted", partial(promote, why="the suite is green"), deployments)
 
     def _answer(self, action: str, give: Callable[..., Answered], deployments: Sequence[ServiceDeployment]) -> None:
-        """Retry an answer until, for each deployment, ECS accepts it, refuses it, or stops waiting.
-
-        The suite is not run again for that.
-        """
+        """Retry an answer, not the suite, until ECS accepts or refuses it for each deployment, or stops waiting."""
         left = list(deployments)
         while left:
             names = [each.service for each in left]

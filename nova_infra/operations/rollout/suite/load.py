@@ -1,7 +1,4 @@
-"""A test suite as load: runs it again and again while a new revision bakes, so that its alarms can judge.
-
-A canary that nobody calls proves nothing. The suite's requests reach the new revision alone, and its alarms count them.
-"""
+"""Runs a suite again and again while a new revision bakes, so that its alarms have requests to judge."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field

@@ -73,10 +73,7 @@ def why_not_there(step: JobStep, before: Sequence[JobStep], root: Path) -> str:
 
 
 def why_unresolved(uses: str) -> str:
-    """Why GitHub finds no such version of an action; empty if it may.
-
-    It looks for those of all steps of a job before the first one runs.
-    """
+    """Why GitHub finds no such version of an action, before a job's first step runs; empty if it may."""
     action, _, version = uses.partition("@")
     if not (_PART_OF_A_COMMIT.fullmatch(version) or _NO_TAG.fullmatch(uses)):
         return ""

@@ -1,7 +1,4 @@
-"""Artifacts of one name in a run: GitHub refuses the second upload (409).
-
-See https://github.com/actions/upload-artifact#not-uploading-to-the-same-artifact.
-"""
+"""Artifacts of one name in a run: GitHub refuses the second upload (409; actions/upload-artifact)."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass

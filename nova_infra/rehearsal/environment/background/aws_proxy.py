@@ -1,7 +1,4 @@
-"""Receives tasks' calls to AWS: denies what their task roles do not allow, passes on the rest.
-
-What a task asks about itself is answered here, too.
-"""
+"""Receives tasks' calls to AWS: denies what roles do not allow, answers metadata, passes on the rest."""
 
 import asyncio
 import json

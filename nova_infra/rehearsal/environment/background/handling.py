@@ -1,7 +1,4 @@
-"""Measures how a worker handles messages: how long each takes, which come back, how often it asks for more.
-
-Pure: its caller says what the queue holds, again and again, and when.
-"""
+"""Measures how a worker handles messages, from what its caller says that the queue holds. Pure."""
 
 import math
 from collections import deque

@@ -1,7 +1,4 @@
-"""ECS's task metadata endpoint: answers what a task asks about itself.
-
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
-"""
+"""ECS's task metadata endpoint (ECS: task-metadata-endpoint-v4-fargate)."""
 
 import functools
 import hashlib
@@ -22,10 +19,7 @@ _SECONDS_TO_CONNECT = 0.3
 
 @functools.cache
 def unlike_fargate(address: tuple[str, int] = _OF_EC2) -> str:
-    """What asks EC2 for its metadata gets here and in no task on Fargate, a clause; empty where it gets nothing here.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html
-    """
+    """What EC2's metadata gives here and on no Fargate task, a clause (task-metadata-endpoint-v4-fargate)."""
     try:
         socket.create_connection(address, _SECONDS_TO_CONNECT).close()
     except OSError:
@@ -34,10 +28,7 @@ def unlike_fargate(address: tuple[str, int] = _OF_EC2) -> str:
 
 
 class Metadata:
-    """What is known of the tasks of each revision.
-
-    Their statistics are empty. The tasks of a revision share an address; the IP address that asks tells them apart.
-    """
+    """What is known of each revision's tasks, without statistics. The IP address that asks tells them apart."""
 
     def __init__(self, home: Home) -> None:
         """Know nothing."""

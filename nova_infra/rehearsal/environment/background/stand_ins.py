@@ -141,10 +141,7 @@ class StandIns:
             await self.apply(PlayedStack(name, template, exports=_Anything(), revisions=revisions, home=self._home))
 
     def lead(self, definition: TaskDefinition) -> TaskDefinition:
-        """The definition with the server's address for AWS's, and the values of secrets that are known here.
-
-        It stays as it is where nothing stands in for AWS.
-        """
+        """The definition with the server's address for AWS's, and known secret values; else unchanged."""
         if not self._reached:
             return definition
         environment = {name: self._local(value) for name, value in definition.environment.items()}
@@ -241,10 +238,7 @@ class StandIns:
         return f"{self._reached}/{self._account}/{name}" if known else value
 
     def _secret(self, origin: str) -> str | None:
-        """The value of a secret or parameter that a template declares; None if none does.
-
-        https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Secret.html
-        """
+        """The value of a secret or parameter that a template declares (API_Secret); None if none does."""
         if ":secretsmanager:" in origin:
             name, _, rest = origin.partition(":secret:")[2].partition(":")
             # What Secrets Manager puts behind the name is not part of it.

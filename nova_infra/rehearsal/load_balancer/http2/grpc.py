@@ -1,7 +1,4 @@
-"""What gRPC adds to HTTP/2: framed messages and a trailing status.
-
-See https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md.
-"""
+"""What gRPC adds to HTTP/2: framed messages and a trailing status (grpc: PROTOCOL-HTTP2.md)."""
 
 from collections.abc import Iterator, Mapping
 

@@ -65,10 +65,7 @@ class ListeningWatch:
         return self._found
 
     def _count(self) -> tuple[str, ...] | None:
-        """How many TCP sockets the network has, of IPv4 and IPv6; None if the kernel does not say.
-
-        The rest of what these files say is of the whole machine.
-        """
+        """How many TCP sockets the network has, of IPv4 and IPv6; None if the kernel does not say."""
         try:
             texts = [
                 (self.proc / str(self.pid) / "net" / name).read_text(encoding="ascii")

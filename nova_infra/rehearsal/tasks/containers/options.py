@@ -112,10 +112,7 @@ def network_options(definition: TaskDefinition, network: ContainerNetwork, port:
 
 
 def bare_mounts(definition: TaskDefinition, image: EngineImage) -> list[str]:
-    """Paths of volumes that the image does not declare: ECS gives them to root, 0755, whatever the image has there.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
-    """
+    """Paths of volumes that the image does not declare: root's, 0755 (ECS: bind-mounts)."""
     return [path for path in definition.mounts if not image.declares(path)]
 
 

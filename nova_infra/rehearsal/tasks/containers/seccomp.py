@@ -23,10 +23,7 @@ _own: dict[tuple[str, str], str] = {}
 
 
 def as_fargate(profile: Mapping[str, Any]) -> dict[str, Any]:
-    """Podman's default profile, without what makes namespaces and mounts.
-
-    What it allows with a capability stays: a task on Fargate does not get that capability.
-    """
+    """Podman's default profile without what makes namespaces and mounts, which Fargate does not allow."""
     denied = {*_DENIED, "clone", "clone3"}
     rules = []
     for rule in profile["syscalls"]:

@@ -52,10 +52,7 @@ def end_error(said: Sequence[str], reason: str, image: EngineImage, engine: Engi
 
 
 def lacks_working_directory(said: str) -> bool:
-    """Whether Podman does not start a container because its working directory is not there.
-
-    https://github.com/containers/podman/issues/11352
-    """
+    """Whether Podman refuses a container because its working directory is missing (containers/podman#11352)."""
     return re.search(r'workdir ".*" does not exist', said) is not None
 
 

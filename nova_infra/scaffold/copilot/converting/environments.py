@@ -23,10 +23,7 @@ _DAYS: list[int] = sorted(
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Every environment in promotion order: that of the pipeline's stages, then what others name.
-
-    Those are manifests of environments, and what the services' manifests say of single ones.
-    """
+    """Every environment in promotion order: the pipeline's stages, then those that manifests name."""
     staged = list(_stages(workspace))
     known = [manifest.data["name"] for manifest in workspace.environments]
     overrides = [manifest.get("environments") for manifest in workspace.workloads]
@@ -139,11 +136,7 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
 
 
 def _place_of(manifest: Manifest) -> tuple[str | None, str | None]:
-    """Account and region of an environment, as far as its certificates and its subnets' zones tell them.
-
-    A load balancer's certificates are in its own account and region:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html
-    """
+    """Account and region of an environment, from its certificates and zones (ELB: https-listener-certificates)."""
     part = Part(manifest)
     listed = part.peek("http", "public", "certificates")
     texts = [text for text in (listed if isinstance(listed, list) else []) if isinstance(text, str)]

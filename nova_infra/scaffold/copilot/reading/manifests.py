@@ -176,10 +176,7 @@ def _letter(file: str, data: dict[str, Any], lines: dict[Path, int], faults: lis
 
 
 class _Loaded:
-    """Plain values of a YAML document, and where they are.
-
-    Keys are texts as they are written: YAML 1.1 would read the key ``on`` as true.
-    """
+    """Plain values of a YAML document, and where they are. Keys stay texts: YAML 1.1 would read ``on`` as true."""
 
     def __init__(self, file: str) -> None:
         self.lines: dict[Path, int] = {}

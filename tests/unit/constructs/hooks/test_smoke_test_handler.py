@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -132,6 +133,22 @@ def test_a_redirect_to_another_host_by_the_load_balancer_itself_is_red(
     assert smoke_test_handler.handler(event(server, "/elsewhere"), None) == {"hookStatus": "FAILED"}
     said = "/elsewhere answered 302: the load balancer itself leads to https://api.example.com/good, so the service"
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("address", "same"),
+    [
+        ("http://shop.example.com", True),
+        ("http://shop.example.com:80/new", True),
+        ("https://shop.example.com:443", True),
+        ("https://shop.example.com:8443", False),
+        ("http://shop.example.com:79", False),
+        ("http://www.example.com", False),
+    ],
+)
+def test_a_redirect_to_the_same_host_may_change_between_the_usual_ports(address: str, same: bool) -> None:
+    here = smoke_test_handler.place(urlsplit("https://shop.example.com/"))
+    assert (smoke_test_handler.place(urlsplit(address)) == here) is same
 
 
 @pytest.mark.parametrize(("path", "status"), [("/own", "SUCCEEDED"), ("/own-red", "FAILED")])

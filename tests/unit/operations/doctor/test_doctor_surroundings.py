@@ -163,11 +163,26 @@ def in_the_way(
     )
 
 
-@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "REVIEW_IN_PROGRESS", "DELETE_FAILED"])
+@pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS", "DELETE_COMPLETE"])
 def test_a_stack_whose_first_deployment_failed_holds_nothing_of_its_own(status: str) -> None:
     config = configured()
     there = in_the_way(deployed=True, status=status, queues=("nova-staging-mails-dead",))
     assert any(list(leftovers(config, environment, there)) for environment in config.environments)
+
+
+@pytest.mark.parametrize("status", ["ROLLBACK_FAILED", "DELETE_FAILED"])
+def test_a_stack_that_was_not_undone_is_deleted_before_anything_of_it_is(status: str) -> None:
+    config = configured()
+    there = in_the_way(deployed=True, status=status, queues=("nova-prod-mails-dead",), balancers={"nova-prod": "x"})
+    said = told(leftovers(config, config.environments[2], there))
+    assert {right for right, _, _ in said} == {False}
+    assert [what for _, what, _ in said if "nova-prod-mails" in what] == [
+        f"nova-prod-mails is in {status}, with some of what it has made"
+    ]
+    [platform] = [remedy for _, what, remedy in said if what.startswith("nova-prod-platform")]
+    assert "update-termination-protection" in platform
+    assert "delete-stack --stack-name nova-prod-platform" in platform
+    assert not any("is there already" in what for _, what, _ in said)
 
 
 def test_nothing_in_the_way_says_nothing() -> None:
@@ -206,6 +221,24 @@ def test_what_a_failed_deployment_left_behind_is_named_with_the_commands_that_re
     assert right is False
     assert what.startswith("the log group /nova/nova-prod-smoke is there already")
     assert remedy.endswith("aws logs delete-log-group --region us-east-1 --log-group-name /nova/nova-prod-smoke")
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        (2, "aws-waf-logs-nova-prod"),
+        (2, "/nova/nova-prod-together"),
+        (0, "/aws/vendedlogs/states/nova-dev-nightly"),
+    ],
+)
+def test_each_log_group_of_a_fixed_name_is_looked_for(environment: int, name: str) -> None:
+    config = configured()
+    config = config.model_copy(update={"release": config.release.model_copy(update={"together": True})})
+    nightly = {"name": "nightly", "image": IMAGE, "kind": "job", "schedule": "cron(7 3 * * ? *)"}
+    jobs = (*config.services, type(config.services[0]).model_validate(nightly))
+    config = config.model_copy(update={"services": jobs})
+    found = told(leftovers(config, config.environments[environment], in_the_way(logs=(name, f"{name}-2"))))
+    assert [what.partition(" is there")[0] for _, what, _ in found] == [f"the log group {name}"]
 
 
 def test_nobody_is_asked_to_delete_a_load_balancer_of_somebody_else() -> None:

@@ -97,6 +97,12 @@ def test_what_stays_and_what_outlasts_the_patience_is_wrong(seen: list[Any]) -> 
     assert verified(0.05)[0] == ["errors: is in ALARM"]
 
 
+def test_the_last_second_of_the_patience_is_waited_for_too(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 7.0)
+    seen[:] = [[Problem("errors: is in ALARM", may_pass=True)], []]
+    assert verified(0.5)[0] == []
+
+
 @pytest.mark.parametrize("status", [0, 502, 503, 504])
 def test_that_nothing_answers_is_judged_of_every_service_that_a_rule_leads_to(status: int) -> None:
     answer = Answer(status, "no target")

@@ -4,6 +4,7 @@ The templates are edited as a synthesis of the edited nova.toml differs from the
 """
 
 import copy
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -138,6 +139,8 @@ def fewer_at_night(templates: Templates) -> None:
 
 def shared_cluster(templates: Templates) -> None:
     """The platform makes no cluster any more, and its services name one that exists."""
+    stated = json.dumps(templates[PLATFORM]).replace(":cluster/nova-prod", ":cluster/shared")
+    templates[PLATFORM] = json.loads(stated)
     resources = templates[PLATFORM]["Resources"]
     for key, _ in (
         *of_type(templates[PLATFORM], "AWS::ECS::Cluster"),

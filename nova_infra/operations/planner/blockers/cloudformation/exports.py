@@ -61,11 +61,7 @@ def locked_exports(step: Step) -> Iterator[Refusal]:
 
 
 def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
-    """Refuse to take a capacity provider from a cluster while a service runs on it.
-
-    See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutClusterCapacityProviders.html,
-    ResourceInUseException.
-    """
+    """Refuse to take a capacity provider that a service uses (PutClusterCapacityProviders: ResourceInUse)."""
     if step.before is None:
         return
     for logical_id, before in step.before.of_type(_ASSOCIATIONS):
@@ -94,11 +90,7 @@ def capacity_providers_in_use(step: Step) -> Iterator[Refusal]:
 
 
 def _freed(step: Step, using: Sequence[StackTemplate], still: Callable[[StackTemplate], bool]) -> str:
-    """How to free what others use.
-
-    Those that the release still has are deployed before. Those that it no longer has are deleted, and what in turn uses
-    their exports is deployed before that.
-    """
+    """How to free what others use: deploy what stays, delete the rest, after what uses their exports."""
     gone = [stack for stack in using if stack.key not in step.release]
     users = [other for stack in gone for name in stack.exports for other in step.world.importers(stack, name)]
     first = {each.key for each in (*users, *using) if each.key in step.release}

@@ -1,8 +1,4 @@
-"""Refuses references that lead nowhere, and circular dependencies.
-
-"Unresolved resource dependencies" and "Circular dependency between resources":
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/troubleshooting.html.
-"""
+"""Refuses references that lead nowhere, and circular dependencies (CloudFormation: troubleshooting)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Refuses names, listener ports and rule priorities that another resource holds at that moment."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +7,7 @@ from nova_infra.operations.changes.stated_values import table
 from nova_infra.operations.changes.template_values import references, shown, value_at
 from nova_infra.operations.planner.blockers.cloudformation.identity import IDENTITIES
 from nova_infra.operations.planner.model import Action, Consequence, Refusal, ResourceAction, StackTemplate
+from nova_infra.operations.planner.roles import names_arn
 from nova_infra.operations.planner.step import Step
 
 
@@ -25,10 +24,7 @@ def changes_kind(step: Step) -> bool:
 
 
 def taken_names(step: Step) -> Iterator[Refusal]:
-    """Refuse a name that another resource has already.
-
-    CloudFormation makes and updates everything before it deletes anything, also in the same stack.
-    """
+    """Refuse a name that another resource has, even one that is deleted later: CloudFormation creates first."""
     if changes_kind(step):
         yield step.refuse(
             "",
@@ -98,10 +94,7 @@ _USES = {
 
 
 def taken_roles_of_services(step: Step) -> Iterator[Refusal]:
-    """Refuse to make a service's own role where the account has it, since it uses the service.
-
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceLinkedRole.html
-    """
+    """Refuse to make a service-linked role that the account has already (API_CreateServiceLinkedRole)."""
     for action in step.actions:
         if action.type != "AWS::IAM::ServiceLinkedRole" or not action.makes_new:
             continue
@@ -115,11 +108,7 @@ def taken_roles_of_services(step: Step) -> Iterator[Refusal]:
 
 
 def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
-    """Warn that a resource with a fixed name may be replaced: AWS does not document when, and its name forbids it.
-
-    Such as an ECS service that goes from a launch type to capacity providers:
-    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2214.
-    """
+    """Warn that a resource with a fixed name may be replaced (cloudformation-coverage-roadmap#2214)."""
     for action in step.actions:
         known, resource = IDENTITIES.get(action.type), step.after.resources.get(action.logical_id)
         if action.action is not Action.MAY_REPLACE or known is None or not known.named or resource is None:
@@ -145,7 +134,9 @@ def kept_names(step: Step) -> Iterator[Consequence]:
         renamed = after is not None and step.world.identity_of(step.after, after) != name  # or it is refused
         replaced = renamed and action.action is Action.REPLACE and before.get("UpdateReplacePolicy") == "Retain"
         if action.action is Action.KEEP or replaced:
-            if action.action is Action.KEEP and _names(step.after, before["Properties"][known.properties[0]]):
+            if action.action is Action.KEEP and _names(
+                step.after, action.type, before["Properties"][known.properties[0]]
+            ):
                 yield step.note(action.logical_id, "is kept outside of any stack, and this release still names it")
                 continue
             left = "its messages, which nobody reads any more" if action.type == "AWS::SQS::Queue" else "what it holds"
@@ -157,11 +148,7 @@ def kept_names(step: Step) -> Iterator[Consequence]:
 
 
 def names_from_outside(step: Step) -> Iterator[Consequence]:
-    """Warn about a new resource that the deployed stack names already, although none makes it: it may well exist.
-
-    Such as a queue that had ``existing = true``:
-    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html.
-    """
+    """Warn about a new resource that the deployed stack names already: it may exist (import automatically)."""
     for action in step.actions if step.before is not None else ():
         known, resource = IDENTITIES.get(action.type), step.after.resources.get(action.logical_id)
         if action.action is not Action.CREATE or known is None or not known.named or resource is None:
@@ -169,7 +156,7 @@ def names_from_outside(step: Step) -> Iterator[Consequence]:
         wanted = step.world.identity_of(step.after, resource)
         if wanted is None or step.world.owners(wanted) or step.before is None:
             continue
-        if _names(step.before, table(resource.get("Properties")).get(known.properties[0])):
+        if _names(step.before, action.type, table(resource.get("Properties")).get(known.properties[0])):
             yield step.note(
                 action.logical_id,
                 f"{_said(action.type, resource)} is in no stack, and the one that is deployed names it already: if it "
@@ -178,10 +165,10 @@ def names_from_outside(step: Step) -> Iterator[Consequence]:
             )
 
 
-def _names(stack: StackTemplate, name: Any) -> bool:
+def _names(stack: StackTemplate, kind: str, name: Any) -> bool:
     """Whether a stack has the ARN or URL of what it does not hold, as one has of a queue with existing = true."""
-    stated = json.dumps([each.get("Properties") for each in stack.resources.values()])
-    return isinstance(name, str) and re.search(rf"(:|[0-9]{{12}}/){re.escape(name)}(?![\w/-])", stated) is not None
+    stated = (each.get("Properties") for each in stack.resources.values())
+    return isinstance(name, str) and names_arn(stated, kind, name)
 
 
 def _moves_first(step: Step, owner: str, wanted: str, resource: Mapping[str, Any]) -> bool:

@@ -1,7 +1,4 @@
-"""Refuses stacks in a state such as ROLLBACK_FAILED, and moved ones; names those that are left behind.
-
-See https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html, stack status codes.
-"""
+"""Refuses stacks in a state such as ROLLBACK_FAILED, and moved ones; names those that are left behind."""
 
 from collections.abc import Collection, Iterator
 

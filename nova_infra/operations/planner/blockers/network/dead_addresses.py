@@ -33,10 +33,7 @@ def unreachable_siblings(stacks: Iterable[StackTemplate]) -> Iterator[Consequenc
 
 
 def closed_addresses(step: Step) -> Iterator[Consequence]:
-    """Warn about users' addresses that lead nowhere afterwards: a load balancer's or domain's name, a listener's port.
-
-    A load balancer that is replaced has another DNS name; where a record of the same stack follows it, nobody notices.
-    """
+    """Warn about addresses that lead nowhere afterwards: names of load balancers and domains, listeners' ports."""
     if step.before is None:
         return
     words = {Action.REPLACE: "changes", Action.DELETE: "goes"}
@@ -75,10 +72,7 @@ def closed_addresses(step: Step) -> Iterator[Consequence]:
 
 
 def _domains(stack: StackTemplate) -> Iterator[tuple[str, str, tuple[str, str]]]:
-    """Each record that gives a name an address, the name, where the template says it, and its zone.
-
-    The zone is how the template gives it and what it gives: a zone's id and its name may well be of the same one.
-    """
+    """Each record for an address: the name, where the template says it, and its zone by id and by name."""
     for logical_id, record in stack.of_type("AWS::Route53::RecordSet"):
         name = record.get("Name")
         if isinstance(name, str) and record.get("Type") in ("A", "AAAA", "CNAME"):
@@ -94,10 +88,7 @@ def _zone(stack: StackTemplate, record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def replaced_services(step: Step) -> Iterator[Consequence]:
-    """Warn about services that are created again: a first deployment has no canary and nothing to roll back to.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/canary-deployment.html
-    """
+    """Warn about services that are created again, without a canary (ECS: canary-deployment)."""
     for each in step.actions:
         if each.type == "AWS::ECS::Service" and each.action is Action.REPLACE:
             said = f"is replaced ({each.because}): the new service gets all traffic at once, without a canary, and ECS "
@@ -121,10 +112,7 @@ def emptied_groups(step: Step) -> Iterator[Consequence]:
 
 
 def lone_subnets(step: Step) -> Iterator[Consequence]:
-    """Warn about Application Load Balancers in one subnet, which works only on Outposts and in Local Zones.
-
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html
-    """
+    """Warn about load balancers in one subnet: only for Outposts and Local Zones (API_CreateLoadBalancer)."""
     changed = {each.logical_id for each in step.actions if each.changes}
     for logical_id, properties in step.after.of_type(_BALANCER):
         for key in ("Subnets", "SubnetMappings"):
@@ -137,10 +125,7 @@ def lone_subnets(step: Step) -> Iterator[Consequence]:
 
 
 def lost_ways_out(step: Step) -> Iterator[Consequence]:
-    """Warn that tasks, even running ones, lose the internet, which they may need for every request.
-
-    https://docs.aws.amazon.com/vpc/latest/userguide/VPC_Route_Tables.html
-    """
+    """Warn that tasks, even running ones, lose their way to the internet (VPC_Route_Tables)."""
     if step.before is None:
         return
     tables = {logical_id for logical_id, _ in step.after.of_type("AWS::EC2::RouteTable")}

@@ -1,7 +1,4 @@
-"""Refuses changes of listener rules that AWS refuses, or that reset the weights that ECS gave them.
-
-See https://github.com/aws/aws-cdk/issues/36649: CloudFormation writes the template's weights, whichever colour serves.
-"""
+"""Refuses changes of listener rules that AWS refuses, or that reset ECS's weights (aws/aws-cdk#36649)."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -40,10 +37,7 @@ def reset_weights(step: Step) -> Iterator[Consequence]:
 
 
 def narrowed_rules(step: Step) -> Iterator[Consequence]:
-    """Warn about requests that a rule gives up and no other rule of the release takes.
-
-    They get what the listener answers by default, from the rule's change on: before any canary, whatever becomes of it.
-    """
+    """Warn about requests that no rule takes any more, from the rule's change on, whatever the canary says."""
     changed = [
         (name, rule)
         for name, rule in (step.before.of_type(_RULE) if step.before is not None else ())
@@ -86,11 +80,7 @@ def narrowed_rules(step: Step) -> Iterator[Consequence]:
 
 
 def hidden_rules(step: Step) -> Iterator[Consequence]:
-    """Say which rule gets no request any more, because another one comes first and takes all of them.
-
-    The lowest priority is tried first:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/listener-rules.html
-    """
+    """Say which rule gets no request any more, as an earlier one takes all (ELB: listener-rules)."""
     changed = {action.logical_id for action in step.actions}
     own = dict(step.after.of_type(_RULE)) if changed else {}
     before = dict(step.before.of_type(_RULE)) if step.before is not None else {}
@@ -160,10 +150,7 @@ def _takes(patterns: Iterable[str], path: str) -> bool:
 
 
 def _conditions(rule: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Each field that a rule looks at, with the values that it wants: hosts are compared without regard to case.
-
-    See https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html
-    """
+    """Each field of a rule with its values; hosts in any case (ELB: rule-condition-types)."""
     found: dict[str, list[str]] = {}
     for each in tables(rule.get("Conditions")):
         parts = (each, *map(table, each.values()))
@@ -190,11 +177,7 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
 
 
 def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
-    """Say which rules lead to a service whose traffic ECS moves by another rule: their weights stay as they are.
-
-    ECS changes the weights of the production rule, and of the tests' one, that the service names:
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AdvancedConfiguration.html
-    """
+    """Say which rules lead to a service whose traffic ECS moves by another rule (API_AdvancedConfiguration)."""
     for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
         for balancer in tables(properties.get("LoadBalancers")) if _strategy(properties) != "ROLLING" else ():
             advanced = table(balancer.get("AdvancedConfiguration"))
@@ -215,11 +198,7 @@ def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
 
 
 def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
-    """Refuse a rule that moves to another listener with its target groups: a group serves one load balancer.
-
-    The new rule is made before the old one is deleted, which ends in TargetGroupAssociationLimit. See
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html
-    """
+    """Refuse a rule that moves to another listener with its groups: TargetGroupAssociationLimit (CreateRule)."""
     replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
     for logical_id, rule in step.after.of_type(_RULE):
         before = step.before.resources.get(logical_id, {}).get("Properties", {}) if step.before is not None else {}

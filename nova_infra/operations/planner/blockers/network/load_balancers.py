@@ -32,10 +32,7 @@ def rule_quotas(before: Iterable[StackTemplate], world: World) -> Iterator[Conse
 
 
 def too_many_groups(step: Step) -> Iterator[Refusal]:
-    """Refuse more target groups on a load balancer than it takes.
-
-    Of the stacks that are deployed side by side, the last that uses the load balancer is refused.
-    """
+    """Refuse more target groups on a load balancer than it takes, in the last stack that uses it."""
     if not any(action.type.startswith(f"{_ELB}::") and action.changes for action in step.actions):
         return
     stacks = {**step.world.stacks, **{each.key: each for each in step.wave}, step.after.key: step.after}

@@ -1,7 +1,4 @@
-"""Refuses subnets whose CIDRs overlap while both exist, and subnets in unsuited availability zones.
-
-For a VPC that is replaced, see ``cloudformation/exports``.
-"""
+"""Refuses subnets whose CIDRs overlap while both exist, or of unsuited zones (a replaced VPC: ``exports``)."""
 
 import ipaddress
 import re
@@ -32,10 +29,7 @@ _USUAL = re.compile(r"[a-z]+(-[a-z]+)+-\d[a-z]")
 
 
 def overlapping_subnets(step: Step) -> Iterator[Refusal]:
-    """Refuse a new subnet whose range overlaps that of one that is deleted later.
-
-    See https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSubnet.html, InvalidSubnet.Conflict.
-    """
+    """Refuse a new subnet that overlaps one that is deleted later (CreateSubnet: InvalidSubnet.Conflict)."""
     if step.before is None:
         return
     made = {action.logical_id for action in step.actions if action.makes_new and action.type == "AWS::EC2::Subnet"}
@@ -55,10 +49,7 @@ def overlapping_subnets(step: Step) -> Iterator[Refusal]:
 
 
 def unsuited_zones(step: Step) -> Iterator[Refusal]:
-    """Refuse subnets of too few zones, or two of a zone where each needs one of its own.
-
-    Judged only where the templates have all of the subnets.
-    """
+    """Refuse subnets of too few zones, or two of one zone, where the templates have all of them."""
     for logical_id, resource in step.given.items():
         properties = resource.get("Properties", {})
         path, least, apart = _ZONES.get(resource["Type"], ("", 0, False))
@@ -83,10 +74,7 @@ def unsuited_zones(step: Step) -> Iterator[Refusal]:
 
 
 def _zone(step: Step, subnet: Any) -> str:
-    """The zone of a subnet, as its template has it; empty where no template has the subnet.
-
-    Empty as well for a Local Zone, a Wavelength Zone or an Outpost, where one is enough.
-    """
+    """A subnet's zone; empty if no template has it, or for a Local Zone, Wavelength Zone or Outpost."""
     owner = step.world.named(step.after, subnet)
     if owner is None:
         return ""

@@ -41,10 +41,7 @@ def closed_ways(step: Step) -> Iterator[Refusal]:
 
 
 def repeated_rules(step: Step) -> Iterator[Refusal]:
-    """Refuse a rule that a template adds to a group twice: EC2 answers InvalidPermission.Duplicate.
-
-    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html. Descriptions are not compared.
-    """
+    """Refuse a rule that a group gets twice, whatever its description: EC2's InvalidPermission.Duplicate."""
     for kind in ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress") if step.actions else ():
         known: dict[str, str] = {}
         for logical_id, properties in step.after.of_type(kind):

@@ -1,8 +1,4 @@
-"""ECS services that ECS refuses: rollout, load balancer, capacity, scaling; deployments that could not move.
-
-Sentences of API_CreateService and API_DeploymentConfiguration (ECS), and of API_PutScalingPolicy and
-API_RegisterScalableTarget (Application Auto Scaling).
-"""
+"""ECS services that ECS and Application Auto Scaling refuse, by their API's references; stuck deployments."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -77,10 +73,7 @@ def _of_service(properties: Mapping[str, Any], task: Mapping[str, Any] | None) -
 
 
 def _of_shifting(properties: Mapping[str, Any], balancer: Mapping[str, Any]) -> Iterator[Fault]:
-    """What a deployment needs to move traffic between two target groups.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-blue-green.html
-    """
+    """What a deployment needs to move traffic between two target groups (ECS: deployment-type-blue-green)."""
     advanced = table(balancer.get("AdvancedConfiguration"))
     strategy = table(properties.get("DeploymentConfiguration")).get("Strategy")
     if strategy not in ("BLUE_GREEN", "CANARY", "LINEAR") or not advanced:
@@ -121,11 +114,7 @@ def _of_rule(rule: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
-    """Why a rolling deployment could neither stop nor start a task, in a clause; None if it could.
-
-    Both shares are of the desired count, the least rounded up and the most rounded down:
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-    """
+    """Why a rolling deployment could neither stop nor start a task, a clause (API_DeploymentConfiguration)."""
     least, most = (
         number(configuration.get(key, default))
         for key, default in (("MinimumHealthyPercent", 100), ("MaximumPercent", 200))

@@ -76,10 +76,7 @@ _PROTECTED_BY = {
 
 
 def protected_leftovers(step: Step) -> Iterator[Consequence]:
-    """Warn about what CloudFormation cannot delete: the update succeeds, and the resource stays, in no stack.
-
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-load-balancer-attributes.html#deletion-protection
-    """
+    """Warn about what CloudFormation cannot delete and leaves in no stack (ELB: deletion-protection)."""
     for action in step.actions:
         before = step.before.resources.get(action.logical_id) if step.before is not None else None
         if before is None or not _goes(action.action, before) or not _is_protected(before):
@@ -103,10 +100,7 @@ def protected_leftovers(step: Step) -> Iterator[Consequence]:
 
 
 def alarms_in_use(step: Step) -> Iterator[Consequence]:
-    """Warn about alarms that CloudWatch does not delete, because a composite alarm of another stack names them.
-
-    "Cannot delete … as there are composite alarm(s) depending on them": cloud-custodian/cloud-custodian#7763.
-    """
+    """Warn about alarms that another stack's composite alarm keeps (cloud-custodian/cloud-custodian#7763)."""
     users = [each for each in step.world.holding((_COMPOSITE,)) if each.key[:2] == step.after.key[:2]]
     for action in step.actions if users else ():
         before = step.before.resources.get(action.logical_id) if step.before is not None else None

@@ -107,11 +107,7 @@ def missing_permissions(step: Step) -> Iterator[Refusal]:
 
 
 def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
-    """Warn about permissions that a running revision loses while it still serves.
-
-    A policy that changes in place holds from the beginning of the deployment. One that leaves its stack is deleted only
-    when everything else has succeeded.
-    """
+    """Warn about permissions that a running revision loses: changes hold at once, deletions come last."""
     if step.before is None or not any(action.type.startswith("AWS::IAM::") for action in step.actions):
         return
     before, after = step.before.judged, step.after.judged
@@ -122,9 +118,11 @@ def withdrawn_permissions(step: Step) -> Iterator[Consequence]:
         if need.role not in step.after.resources:
             continue
         had, left = (_all_statements(template, need.role) for template in (before, meanwhile))
-        named = replace(need, names=by_arn(meanwhile, place, need.names))
-        left += [replace(each, resources=by_arn(meanwhile, place, each.resources)) for each in left]
-        if _has(had, need) and not _has(left, need) and not _has(left, named):
+        named = replace(need, names=by_arn(before, place, need.names))
+        by_arns = [replace(each, resources=by_arn(meanwhile, place, each.resources)) for each in left]
+        if named.names == by_arn(meanwhile, place, need.names):  # else a reference means a resource of another name
+            by_arns += left
+        if _has(had, need) and not any(_has(by_arns, each) for each in (need, named)):
             lost.setdefault((need.role, need.names[0], need.why), []).append(need.action)
     for (role, name, why), actions in lost.items():
         yield step.note(

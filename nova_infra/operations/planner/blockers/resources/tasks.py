@@ -167,10 +167,7 @@ def _of_container(
 
 
 def _needs_execution_role(properties: Mapping[str, Any]) -> str:
-    """What ECS does for a task on Fargate by its execution role, a clause; empty where nothing is sure to need it.
-
-    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html
-    """
+    """What ECS does by a Fargate task's execution role, in a clause; empty if unsure (task_execution_IAM_role)."""
     for container in tables(properties.get("ContainerDefinitions")):
         if table(container.get("LogConfiguration")).get("LogDriver") == "awslogs":
             return "write its log"

@@ -99,10 +99,7 @@ def lost_deliveries(step: Step) -> Iterator[Consequence]:
 
 
 def unconfirmed(step: Step) -> Iterator[Consequence]:
-    """Warn about topics that reach nobody until a new subscriber confirms, which CloudFormation does not wait for.
-
-    https://docs.aws.amazon.com/sns/latest/dg/SendMessageToHttp.confirm.html and sns-email-notifications.html there.
-    """
+    """Warn about topics that reach nobody until a subscriber confirms (SNS: SendMessageToHttp.confirm)."""
     kind = "AWS::SNS::Subscription"
     if any(_subscribes_elsewhere(each) for each in step.release.values() if each.key != step.after.key):
         return  # It may be one of this stack's topics.

@@ -49,10 +49,7 @@ def refused_edges(step: Step) -> Iterator[Refusal]:
 
 
 def unfiltered(step: Step) -> Iterator[Consequence]:
-    """Warn about what stays and loses its firewall: its requests are answered unfiltered from the clean-up on.
-
-    A resource has one ACL: https://docs.aws.amazon.com/waf/latest/APIReference/API_AssociateWebACL.html.
-    """
+    """Warn about what stays and loses its firewall in the clean-up; it has one ACL (WAF: AssociateWebACL)."""
     others = [references(each.get("ResourceArn")) for _, each in step.after.of_type(_ASSOCIATION)]
     for action in step.actions:
         if action.type == _ASSOCIATION and action.action in _UNDONE and step.before is not None:

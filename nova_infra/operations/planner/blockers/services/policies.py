@@ -104,10 +104,7 @@ def _grammar(where: str, document: Any) -> Iterator[Fault]:
 
 
 def _sids(where: str, document: Any) -> Iterator[Fault]:
-    """Only IAM itself limits the ids of statements: KMS and other services take spaces and hyphens in them.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html
-    """
+    """Only IAM limits statements' ids: KMS and others take spaces and hyphens (reference_policies_elements_sid)."""
     statements = tables(table(document).get("Statement"))
     names = Counter(each["Sid"] for each in statements if isinstance(each.get("Sid"), str) and each["Sid"])
     if twice := [name for name, count in names.items() if count > 1]:

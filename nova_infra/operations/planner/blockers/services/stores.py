@@ -91,10 +91,7 @@ def _file_system(properties: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def closed_directories(step: Step) -> Iterator[Consequence]:
-    """Warn about access points of EFS that make a directory which their own user may not enter.
-
-    The owner of one that is there already is not known: https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html.
-    """
+    """Warn about access points that make a directory closed to their own user (efs-access-points)."""
     for logical_id, properties in step.given_of_type("AWS::EFS::AccessPoint"):
         user = table(properties.get("PosixUser"))
         made = table(table(properties.get("RootDirectory")).get("CreationInfo"))

@@ -1,7 +1,4 @@
-"""Which contexts and functions an expression may name, by the place where it stands: GitHub refuses all others.
-
-See https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#context-availability.
-"""
+"""Which contexts and functions an expression may name, by its place (GitHub: context-availability)."""
 
 import re
 from collections.abc import Iterator

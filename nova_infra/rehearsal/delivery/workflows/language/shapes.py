@@ -1,7 +1,4 @@
-"""What shape the value of each key of a workflow has; GitHub refuses a workflow with another one.
-
-See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax.
-"""
+"""The shape of each key's value in a workflow, as GitHub's workflow syntax demands."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""Whether a push starts a workflow: ``on``, branches, ``paths`` and ``paths-ignore``.
-
-See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#filter-pattern-cheat-sheet.
-"""
+"""Whether a push starts a workflow: ``on``, branches, ``paths``, ``paths-ignore`` (GitHub's workflow syntax)."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,10 +52,7 @@ def _in_images(root: Path) -> list[str]:
 
 
 def _waiting_in_vain(directory: Path) -> Iterator[str]:
-    """Workflows that wait for one by a name that none has; none where one of them cannot be read.
-
-    https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#workflow_run
-    """
+    """Workflows that wait for one by a name that none has (GitHub: workflow_run); none if one is unreadable."""
     try:
         files = {each.name: WorkflowText(each, read_text(each)).content for each in sorted(directory.glob("*.y*ml"))}
     except (FileNotFoundError, UnreadableFileError, WorkflowError):

@@ -92,6 +92,54 @@ def test_a_new_queue_that_its_stack_has_named_before_may_exist(named: str, made:
     assert not any("in no stack" in str(each) for each in plan([holder], [stacks[1:]]).stacks[0].consequences)
 
 
+NAMED = {
+    "AWS::SQS::Queue": ("QueueName", "orders", ["arn:aws:sqs:", ":orders"], True),
+    "AWS::SNS::Topic": ("TopicName", "orders", "arn:aws-cn:sns:cn-north-1:210987654321:orders", True),
+    "AWS::DynamoDB::Table": ("TableName", "orders", ["arn:aws:dynamodb:", ":table/orders/index/day"], True),
+    "AWS::Kinesis::Stream": ("Name", "orders", "arn:aws:kinesis:eu-north-1:210987654321:stream/orders", True),
+    "AWS::S3::Bucket": ("BucketName", "acme-orders", "arn:aws:s3:::acme-orders/incoming/*", True),
+    "AWS::SSM::Parameter": ("Name", "/shop/orders", ["arn:aws:ssm:", ":parameter/shop/orders"], True),
+    "AWS::SecretsManager::Secret": (
+        *("Name", "orders", "arn:aws:secretsmanager:eu-north-1:210987654321:secret:orders-Ab12Cd"),
+        True,
+    ),
+    "AWS::ECR::Repository": ("RepositoryName", "shop", ["arn:aws:ecr:", ":repository/shop"], True),
+    "AWS::CloudWatch::Alarm": ("AlarmName", "orders", "arn:aws:cloudwatch:eu-north-1:210987654321:alarm:orders", True),
+}
+OTHERS = {
+    "a topic for a cluster": ("AWS::ECS::Cluster", "ClusterName", "arn:aws:sns:eu-north-1:210987654321:orders"),
+    "an image's tag": ("AWS::SQS::Queue", "QueueName", "210987654321.dkr.ecr.eu-north-1.amazonaws.com/shop:orders"),
+    "a topic": ("AWS::SQS::Queue", "QueueName", "arn:aws:sns:eu-north-1:210987654321:orders"),
+    "an index": ("AWS::DynamoDB::Table", "TableName", ["arn:aws:dynamodb:", ":table/stock/index/orders"]),
+    "a queue of orders in order": ("AWS::SQS::Queue", "QueueName", "arn:aws:sqs:eu-north-1:210987654321:orders.fifo"),
+    "a parameter below": ("AWS::SSM::Parameter", "Name", ["arn:aws:ssm:", ":parameter/orders/new"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "name", "stated", "named"),
+    [(kind, *each) for kind, each in NAMED.items()]
+    + [(kind, key, "orders", stated, False) for kind, key, stated in OTHERS.values()],
+    ids=[*NAMED, *OTHERS],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_name_is_met_in_an_arn_of_its_own_type_alone(
+    kind: str, key: str, name: str, stated: Any, named: bool, kept: bool
+) -> None:
+    """Split by the account's and region's references, as CDK writes it, or whole."""
+    if isinstance(stated, list):
+        here = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
+        stated = {"Fn::Join": ["", [stated[0], *here, stated[1]]]}
+    reader = resource("AWS::IAM::Policy", "Delete", PolicyDocument={"Statement": {"Resource": [stated]}})
+    both = [
+        StackTemplate(KEY, {"Resources": {"Reader": reader} | more})
+        for more in ({}, {"It": resource(kind, **{key: name})})
+    ]
+    deployed, release = reversed(both) if kept else both
+    [*lines] = [str(each) for each in plan([deployed], [[release]]).stacks[0].consequences]
+    assert any("still names it" in each or "names it already" in each for each in lines) is named
+
+
 def test_nothing_is_kept_by_a_replacement_that_is_refused() -> None:
     keys = [[{"AttributeName": name, "KeyType": "HASH"}] for name in ("id", "day")]
     tables = [resource("AWS::DynamoDB::Table", "Retain", TableName="orders", KeySchema=key) for key in keys]
