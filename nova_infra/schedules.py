@@ -1,8 +1,4 @@
-"""Parses ``cron`` and ``rate`` as EventBridge Scheduler and CodePipeline do: well formed, and when they come.
-
-https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html,
-https://docs.aws.amazon.com/codepipeline/latest/userguide/rule-reference-DeploymentWindow.html
-"""
+"""Parses ``cron`` and ``rate`` as Scheduler (schedule-types) and CodePipeline (DeploymentWindow) do."""
 
 import calendar
 import re

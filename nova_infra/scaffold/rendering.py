@@ -27,7 +27,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 # nosec B701 # not HTML: the filter quotes YAML, and values have been validated
+        autoescape=False,  # noqa: S701 not HTML: the filter quotes YAML, and values have been validated
     )
     made.filters["yaml"] = _yaml
     return made

@@ -117,11 +117,7 @@ def read_workflows(root: Path) -> dict[str, str]:
 
 
 def drift(root: Path, config: Config) -> list[str]:
-    """Each workflow of a project that is not what its configuration asks for, as a line with the remedy.
-
-    Where GitHub Actions delivers nothing, how long its deployments might take does not count: a service that bakes
-    longer, or migrates, is then no reason to write them again.
-    """
+    """Each workflow that is not what the configuration asks for, with the remedy; bakes count only on GitHub."""
     present = read_workflows(root)
     counted = (lambda text: text) if _delivers(config) else (lambda text: _LIMIT.sub("", text))
     return [

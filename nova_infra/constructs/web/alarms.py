@@ -150,11 +150,7 @@ class WebAlarms(TaskAlarms):
         ]
 
     def _latency(self, min_requests: int) -> list[cloudwatch.CfnAlarm.MetricDataQueryProperty]:
-        """95th percentile in ms, of the slower colour; 0 where there were too few requests to tell.
-
-        The minimum is over both colours: a canary that gets a tenth of it is meant to be noticed before it gets all.
-        That few requests are noisy is what the second slow minute is for.
-        """
+        """95th percentile in ms of the slower colour, so that a canary is noticed; 0 with too few requests."""
         requests = "+".join(f"FILL(requests_{colour},0)" for colour in self._colours)
         return [
             *self._per_colour("seconds", "TargetResponseTime", "p95"),

@@ -110,11 +110,7 @@ def read_alarm(alarm: Mapping[str, Any], *, composite: bool) -> Alarm:
 
 
 def names_its_own_source(template: Template, parameter: str) -> bool:
-    """Whether a parameter is read from Parameter Store, under the name that is its default.
-
-    It is CDK's look at the version of its bootstrap. Not every implementation of the API keeps the name beside the
-    value that was read, so the default is asked for again.
-    """
+    """Whether a parameter is read from Parameter Store: CDK's bootstrap version, under its default name."""
     definition = template.get("Parameters", {}).get(parameter, {})
     return str(definition.get("Type", "")).startswith("AWS::SSM::Parameter::Value") and "Default" in definition
 

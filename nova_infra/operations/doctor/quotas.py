@@ -42,12 +42,7 @@ def environment_quotas(config: Config, environment: Environment, access: Account
 
 
 def build_quotas(config: Config, access: Account) -> Iterator[Check]:
-    """How many builds CodeBuild runs at once, for each kind that the pipeline has.
-
-    Those over it wait, up to five times as many:
-    https://docs.aws.amazon.com/codebuild/latest/userguide/builds-working.html. Users
-    of new accounts report that they are refused (aws/aws-cdk#17744).
-    """
+    """How many builds of each kind CodeBuild runs at once (builds-working); refusals: aws/aws-cdk#17744."""
     if config.delivery.engine != "codepipeline":
         return
     wanted = dict.fromkeys(["x86-64", *(service.architecture for service in config.services)])

@@ -70,11 +70,7 @@ def registry_changes(config: Config, *, assembly: Path, deployed: Callable[[str]
 
 
 def _as_given_back(template: object) -> str:
-    """A template as CloudFormation gives it back: with a question mark for each character that is not ASCII.
-
-    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1220. The CDK CLI compares so, too:
-    https://github.com/aws/aws-cdk/pull/25912.
-    """
+    """A template as CloudFormation gives it back: ``?`` for what is not ASCII (coverage-roadmap#1220)."""
     return re.sub(r"[\u0080-\U0010ffff]", "?", json.dumps(template, sort_keys=True, ensure_ascii=False))
 
 

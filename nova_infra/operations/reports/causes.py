@@ -1,8 +1,4 @@
-"""Explains messages of ECS and CloudFormation, such as CannotPullContainerError: the cause and what to do.
-
-The messages are those that AWS documents, and what tasks on Fargate are seen to say:
-https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
-"""
+"""Explains messages of ECS and CloudFormation: cause and remedy (ECS: stopped-task-error-codes)."""
 
 import re
 from dataclasses import dataclass

@@ -193,11 +193,7 @@ def _read_alarm(name: str, properties: Mapping[str, Any]) -> PlayedAlarm:
 
 
 def _least_values(properties: Mapping[str, Any]) -> float:
-    """How many values a percentile needs where the alarm ignores one of fewer; 0 for none.
-
-    See "Percentile-based CloudWatch alarms and low data samples" in
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/percentiles-with-low-samples.html.
-    """
+    """How many values a percentile needs, or is ignored; 0 for none (percentiles-with-low-samples)."""
     named = str(properties.get("ExtendedStatistic", ""))
     if properties.get("EvaluateLowSampleCountPercentile") != "ignore" or not re.fullmatch(r"p\d+(\.\d+)?", named):
         return 0

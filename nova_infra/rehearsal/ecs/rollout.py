@@ -41,12 +41,7 @@ class CircuitBreaker:
     rolls_back: bool = True
 
     def threshold(self, desired: int) -> int:
-        """Number of failed tasks that opens it.
-
-        See https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ThresholdConfiguration.html; the bounds, 3 and
-        200, are those of
-        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html.
-        """
+        """Number of failed tasks that opens it: 3 to 200 (API_ThresholdConfiguration, deployment-circuit-breaker)."""
         if self.kind == "COUNT":
             return self.value
         share = math.ceil(desired * self.value / 100)

@@ -328,11 +328,7 @@ class PlayedService:
 
 
 def _patience(definition: TaskDefinition, group: TargetGroup, grace: float) -> float:
-    """Seconds after its start at which ECS stops a task that never becomes healthy.
-
-    The first health check to fail for good decides, but none before the grace period is over. See
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html, healthCheckGracePeriodSeconds.
-    """
+    """Seconds until ECS stops a task that never becomes healthy, at least the grace period (API_CreateService)."""
     settings = group.settings
     unhealthy_after = settings.unhealthy_threshold * settings.interval
     if definition.health_check is not None:

@@ -78,11 +78,7 @@ class Asked:
 
     @property
     def most_at_once(self) -> int:
-        """How many of its requests are under way at once in real time.
-
-        Little's law: their rate times how long they take. A minute lasts a second here, and requests that met each
-        other only because of that would wait for each other as they never do in AWS.
-        """
+        """How many of its requests are under way at once in real time: their rate times how long they take."""
         if not self._seconds:
             return 1
         mean = sum(self._seconds) / len(self._seconds)

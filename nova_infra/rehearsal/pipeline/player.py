@@ -200,11 +200,7 @@ class Player:
         return await self._play_actions(stage, {action.name: action for action in record.actions}, environment)
 
     async def _take_back(self, stage: Stage, record: StageRecord, environment: PlayedEnvironment | None) -> None:
-        """Play a failed stage with the release that was in it before, as its OnFailure says.
-
-        CodePipeline can only where the pipeline's structure is that of the earlier execution:
-        https://docs.aws.amazon.com/codepipeline/latest/userguide/stage-rollback.html.
-        """
+        """Play a failed stage with its previous release, if the pipeline has the same structure (stage-rollback)."""
         before, after = self.baseline.pipeline(), self.candidate.pipeline()
         why = "the pipeline's structure has changed with this release" if before != after else ""
         if why or after.mode == "PARALLEL":

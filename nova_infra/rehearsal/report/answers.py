@@ -24,11 +24,7 @@ _REFUSED = 0.05
 
 
 def broken_operations(deployment: DeploymentRecord) -> list[str]:
-    """Operations that are worse with the new revision, a clause each.
-
-    A 5xx or no answer is worse than anything. A request that nothing handles any more, or that nobody may send, is
-    worse than one that is refused for what it says, and any error is worse than none.
-    """
+    """Operations that are worse now, a clause each: no answer or 5xx, then 404 or 403, then any other error."""
     if deployment.baseline:
         return []
     found = [

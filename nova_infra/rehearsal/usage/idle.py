@@ -84,11 +84,7 @@ async def _answers(port: int, path: str, tls: ssl.SSLContext | None) -> bool:
 
 
 def _is_kept(head: bytes) -> bool:
-    """Whether the connection outlives an answer with this status line and header fields.
-
-    It does not where the answer says so, or where nothing but its closing says where the body ends: RFC 9112, 6.3 and
-    9.3, https://www.rfc-editor.org/rfc/rfc9112.
-    """
+    """Whether the connection outlives an answer with this status line and header fields (RFC 9112, 6.3, 9.3)."""
     status_line, _, fields = head.partition(b"\r\n")
     if not status_line.upper().startswith(b"HTTP/1.1 "):
         return False

@@ -208,11 +208,7 @@ def _sources(statement: Statement) -> Iterator[str]:
 
 
 def _is_for_users(resource: Mapping[str, Any], statement: Statement) -> bool:
-    """Whether a policy lets nobody of another account in: a URL's is for users.
-
-    So does that of a search domain in a VPC, but for the domain itself, which is changed through a public address:
-    https://docs.aws.amazon.com/opensearch-service/latest/developerguide/ac.html.
-    """
+    """Whether a policy lets nobody of another account in; a URL's and a VPC's do (opensearch: developerguide/ac)."""
     properties = resource.get("Properties", {})
     if resource["Type"] in _SEARCH_DOMAINS and "SubnetIds" in properties.get("VPCOptions", {}):
         searches = all(contains("es:eshttp*", each.lower()) for each in statement.actions) and not statement.not_actions

@@ -136,11 +136,7 @@ def source(workspace: Workspace, *, account: str, region: str, repository: str) 
 
 
 def _place_of(manifest: Manifest) -> tuple[str | None, str | None]:
-    """Account and region of an environment, as far as its certificates and its subnets' zones tell them.
-
-    A load balancer's certificates are in its own account and region:
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/application/https-listener-certificates.html
-    """
+    """Account and region of an environment, from its certificates and zones (ELB: https-listener-certificates)."""
     part = Part(manifest)
     listed = part.peek("http", "public", "certificates")
     texts = [text for text in (listed if isinstance(listed, list) else []) if isinstance(text, str)]

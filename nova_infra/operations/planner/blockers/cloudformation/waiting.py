@@ -1,8 +1,4 @@
-"""Refuses wait conditions that nobody signals, and custom resources that never answer.
-
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-waitcondition.html,
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html.
-"""
+"""Refuses wait conditions that nobody signals, and custom resources that never answer (CloudFormation)."""
 
 import re
 import sys

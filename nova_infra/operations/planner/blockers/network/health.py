@@ -51,11 +51,7 @@ def _changed(step: Step) -> dict[str, list[str]]:
 
 
 def _check(group: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A group's health check, with defaults filled in.
-
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html,
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_Matcher.html
-    """
+    """A group's health check, with defaults filled in (API_CreateTargetGroup, API_Matcher)."""
     given = as_given(properties(group))
     grpc, http = given.get("ProtocolVersion") == "GRPC", given.get("Protocol") in ("HTTP", "HTTPS", None)
     defaults = {

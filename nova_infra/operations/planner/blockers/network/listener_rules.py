@@ -177,11 +177,7 @@ def back_to_rolling(step: Step) -> Iterator[Consequence]:
 
 
 def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
-    """Say which rules lead to a service whose traffic ECS moves by another rule: their weights stay as they are.
-
-    ECS changes the weights of the production rule, and of the tests' one, that the service names:
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AdvancedConfiguration.html
-    """
+    """Say which rules lead to a service whose traffic ECS moves by another rule (API_AdvancedConfiguration)."""
     for logical_id, properties in step.after.of_type("AWS::ECS::Service") if step.actions else ():
         for balancer in tables(properties.get("LoadBalancers")) if _strategy(properties) != "ROLLING" else ():
             advanced = table(balancer.get("AdvancedConfiguration"))
@@ -202,11 +198,7 @@ def rules_that_nobody_moves(step: Step) -> Iterator[Consequence]:
 
 
 def groups_of_another_load_balancer(step: Step) -> Iterator[Refusal]:
-    """Refuse a rule that moves to another listener with its target groups: a group serves one load balancer.
-
-    The new rule is made before the old one is deleted, which ends in TargetGroupAssociationLimit. See
-    https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateRule.html
-    """
+    """Refuse a rule that moves to another listener with its groups: TargetGroupAssociationLimit (CreateRule)."""
     replaced = {action.logical_id for action in step.actions if action.action is Action.REPLACE}
     for logical_id, rule in step.after.of_type(_RULE):
         before = step.before.resources.get(logical_id, {}).get("Properties", {}) if step.before is not None else {}

@@ -51,11 +51,7 @@ def _no_way_out(step: Step) -> Iterator[Refusal]:
 
 
 def _unmountable(step: Step) -> Iterator[Refusal]:
-    """Refuse a service whose tasks cannot mount a file system of its own stack.
-
-    EFS creates no directory that is mounted, but for an access point that states its owner and permissions:
-    https://docs.aws.amazon.com/efs/latest/ug/enforce-root-directory-access-point.html
-    """
+    """Refuse tasks that cannot mount a file system of their stack (enforce-root-directory-access-point)."""
     made = {each.logical_id for each in step.actions if each.makes_new}
     for logical_id, network in _networks(step):
         task = referenced(step.after.resources[logical_id]["Properties"].get("TaskDefinition"))

@@ -1,8 +1,4 @@
-"""ECS services that ECS refuses: rollout, load balancer, capacity, scaling; deployments that could not move.
-
-Sentences of API_CreateService and API_DeploymentConfiguration (ECS), and of API_PutScalingPolicy and
-API_RegisterScalableTarget (Application Auto Scaling).
-"""
+"""ECS services that ECS and Application Auto Scaling refuse, by their API's references; stuck deployments."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -118,11 +114,7 @@ def _of_rule(rule: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _stuck(configuration: Mapping[str, Any], desired: int) -> str | None:
-    """Why a rolling deployment could neither stop nor start a task, in a clause; None if it could.
-
-    Both shares are of the desired count, the least rounded up and the most rounded down:
-    https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html
-    """
+    """Why a rolling deployment could neither stop nor start a task, a clause (API_DeploymentConfiguration)."""
     least, most = (
         number(configuration.get(key, default))
         for key, default in (("MinimumHealthyPercent", 100), ("MaximumPercent", 200))

@@ -1,8 +1,4 @@
-"""Reads which outputs a step's script writes, and what it masks.
-
-See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands: several lines are written as
-``name<<DELIMITER``, and no job hands on an output that holds what any of its steps has masked.
-"""
+"""Which outputs a step's script writes, and what it masks, which no job hands on (workflow-commands)."""
 
 import re
 from collections.abc import Mapping

@@ -1,8 +1,4 @@
-"""Reads what a shell's script does after a check in it has failed. In doubt it says nothing.
-
-See https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstepsshell: only
-``shell: bash`` has ``pipefail``.
-"""
+"""What a shell's script does after a failed check; in doubt nothing (GitHub: jobsjob_idstepsshell)."""
 
 import re
 from collections.abc import Iterator
