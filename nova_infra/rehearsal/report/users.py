@@ -1,4 +1,4 @@
-"""The third verdict, "!": what users would notice of a release that nothing stops, such as memory that leaks."""
+"""The third verdict, "!": what users would notice and nothing stops, such as memory that is full in a day."""
 
 import math
 from collections.abc import Iterator
