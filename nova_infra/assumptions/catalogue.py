@@ -1,4 +1,4 @@
-"""Lists all experiments of ``nova prove``, with the minutes and the money that a run takes."""
+"""Lists all experiments of ``nova prove``, with minutes and money; only open rows have one."""
 
 from collections.abc import Iterable, Sequence
 

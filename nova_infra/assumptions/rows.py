@@ -1,4 +1,4 @@
-"""The rows of ``rows.toml``, of which ``docs/assumptions.md`` is made: what AWS and CDK are relied on to do."""
+"""The rows of ``rows.toml``: what AWS and CDK are relied on to do, and the id of an experiment, if any."""
 
 import re
 import tomllib

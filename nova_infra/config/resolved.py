@@ -1,4 +1,4 @@
-"""Merges a service's tables for one environment, and tells which table each of its values comes from.
+"""One service in one environment: overrides merged, placeholders filled in, and where each value comes from.
 
 The most specific value wins, key by key: ``[services.environments.NAME]``, then ``[[services]]``, then
 ``[[environments]]``, then the default.

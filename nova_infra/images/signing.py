@@ -1,4 +1,4 @@
-"""Waits, after a push, until the registry (ECR, by AWS Signer) has signed an image's digest."""
+"""Waits, after a push, until ECR has signed the digest that a tag names: an index, if it has attestations."""
 
 import time
 from collections.abc import Callable

@@ -287,6 +287,7 @@ class Record:
         denied: Revision of the release to the calls to AWS that its task role does not allow, a clause each.
         connections: Environment to its dependencies, and the connections to each.
         refused: Environment to what its firewall refused, a clause for each rule.
+        waits: Environment to what its users met while commands ran before deployments, a clause each.
         lost: Tasks that went through their bakes and did not stay up or healthy for long after, a clause each.
         called: Service to how many connections others have made to it by the name that it is found by.
         unknown_cpu: Service to the minutes in which this machine was too busy to tell what processor time it used.
@@ -318,6 +319,7 @@ class Record:
     denied: dict[str, list[str]] = field(default_factory=dict)
     connections: dict[str, dict[str, ConnectionsRecord]] = field(default_factory=dict)
     refused: dict[str, list[str]] = field(default_factory=dict)
+    waits: dict[str, list[str]] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     unknown_cpu: dict[str, int] = field(default_factory=dict)
     called: dict[str, int] = field(default_factory=dict)

@@ -9,7 +9,7 @@ from typing import Any
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 
 SERVER = """
-import http.server, json, os, signal, sys, time
+import fcntl, http.server, json, os, signal, sys, time
 fault = os.environ.get("FAULT", "")
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # as the first process of a container has to
 if fault == "exit":
@@ -39,6 +39,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         healthy = self.path == "/health"
+        if fault.startswith("lock:") and not healthy:
+            fcntl.flock(open(fault[5:]), fcntl.LOCK_SH)
         status = 500 if fault == ("unhealthy" if healthy else "errors") else 200
         if fault == "one-operation" and self.path == "/tiny/rare":
             status = 403

@@ -1,4 +1,4 @@
-"""The graph of roles that the repository's code can reach before the approval; `protected` has which actions count.
+"""Searches the graph of roles for paths from the repository's code to production, before the approval.
 
 A path begins at such a project's role, goes on to every role that it can take (by assuming or passing it, by changing
 or starting something that has it, or by sending what starts that), and ends where one of them may change what an

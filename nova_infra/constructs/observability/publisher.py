@@ -1,4 +1,4 @@
-"""Which AWS services may publish to the alert topic, and who they are in its policies."""
+"""Which AWS services may publish alerts, and the conditions in the topic's and the key's policies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

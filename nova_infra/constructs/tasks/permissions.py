@@ -1,4 +1,4 @@
-"""The task role's permissions: what a service's code may do in AWS."""
+"""The task role's permissions in AWS; `config/resolved` has filled in their ``{account}`` and ``{region}``."""
 
 import hashlib
 import json

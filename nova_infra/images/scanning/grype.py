@@ -1,4 +1,4 @@
-"""Scans an image on this machine before it is pushed, by Grype in a container; `config/delivery` pins which.
+"""Scans an image before it is pushed, by Grype in a container; `config/builders.Dockerfile` pins which.
 
 The registry scans what it holds, too, and goes on doing so; but what is there can be pulled. The scanner gets the image
 as a file, and no credentials; it fetches the vulnerabilities that are known today.

@@ -110,7 +110,7 @@ class PlayedEnvironment:
         )
         self._background: list[asyncio.Task[None]] = []
         self._stand_in(home)
-        self._before_deploy = PlayedBeforeDeploy(runtime, tell)
+        self._before_deploy = PlayedBeforeDeploy(runtime, tell, self._load.waits)
 
     def _stand_in(self, home: Home) -> None:
         """Prepare what stands in for AWS, and what runs without requests: dependencies, queues, jobs."""
@@ -190,9 +190,8 @@ class PlayedEnvironment:
     async def hear_answers(self) -> None:
         """Wait a few minutes at most until what runs has answered every operation and finished a message."""
         for _ in range(_MOST_MINUTES_TO_ANSWER):
-            if self._load.knows_answers() and self._queues.knows_work(self._services.revisions()):
-                return
-            await self.next_minute()
+            if not (self._load.knows_answers() and self._queues.knows_work(self._services.revisions())):
+                await self.next_minute()
 
     async def next_minute(self) -> None:
         """Wait until the current simulated minute has ended."""
@@ -209,6 +208,7 @@ class PlayedEnvironment:
         self._services.note_uptimes()
         self._queues.note_gaps(self._services.revisions())
         self._load.compare(self.name, self._record.deployments)
+        self._record.waits.setdefault(self.name, []).extend(self._load.waits.clauses())
         await self.rest()
         await self._load.stop()
         await self._services.stop()
@@ -274,7 +274,8 @@ class PlayedEnvironment:
 
     async def _deploy_services(self, stack: PlayedStack, sources: Path, baseline: bool, **how: bool) -> None:
         """Run the commands before the deployment, then deploy all services; raise the first error once all are over."""
-        await self._before_deploy.run(stack, self._definition, sources)
+        hear = None if baseline else self.next_minute
+        await self._before_deploy.run(stack, self._definition, sources, hear=hear)
         for wave in in_order(stack):
             deploying = (
                 self._services.deploy(each, self._definition(each.task_definition), sources, baseline=baseline, **how)

@@ -19,6 +19,7 @@ from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
 from nova_infra.rehearsal.record import USERS, DeploymentRecord, Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
+from nova_infra.rehearsal.slowness import Waits
 
 # The load of a minute is sent in this part of it, so that the answers are there before the minute ends.
 _SHARE = 0.9
@@ -32,6 +33,7 @@ class Load:
     def __init__(
         self, totals: dict[str, Requests], environment: str, *, pace: Pace, files: RequestFiles | None = None
     ) -> None:
+        self.waits = Waits()
         self._pace = pace
         self._seconds = _SHARE * pace.seconds_per_minute
         self._total = totals.setdefault(environment, Requests())
@@ -161,17 +163,20 @@ class Load:
                 body, parts = await response.read(), list(response.headers.items())
         except (aiohttp.ClientError, TimeoutError, ValueError):
             status = 0
-        seconds = asyncio.get_running_loop().time() - began
+        answered, failed = asyncio.get_running_loop().time(), status >= 500 or not status
+        seconds = answered - began
         # The load balancer waits shorter here for a target that hangs.
         revision = balancer.sent_to.pop(number, None)
         whose = self._whose(asked, revision)
         whose.note(each.operation, revision, status, balancer.idle_timeout if status == 504 else seconds)
         if revision is not None and 200 <= status < 300:
             whose.note_shape(each.operation, revision, parts, body)
+        if revision is not None:
+            self.waits.note(each.operation, revision, began, answered, failed=failed)
         if whose is not asked:
             asked.note(each.operation, revision, status, seconds)
         self._total.served += 1
-        self._total.failed += status >= 500 or not status
+        self._total.failed += failed
 
 
 def _patience(idle_seconds: float) -> float:

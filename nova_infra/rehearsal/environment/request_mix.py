@@ -1,4 +1,4 @@
-"""Which requests users send, how often, how many at once (Little's law); records each revision's answers."""
+"""Which requests users send (files, OpenAPI or paths), how often, how many at once (Little's law)."""
 
 import asyncio
 import itertools

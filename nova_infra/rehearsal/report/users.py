@@ -1,4 +1,4 @@
-"""The third verdict, "!": what users would notice of a release that nothing stops, such as memory that leaks."""
+"""The third verdict, "!": what users would notice and nothing stops, such as memory that is full in a day."""
 
 import math
 from collections.abc import Iterator
@@ -74,6 +74,7 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
         environment = next((of_service[each] for each in queue.workers if each in of_service), "")
         yield from ((environment, clause) for clause in _messages(name, queue))
     yield from too_many_connections(record)
+    yield from ((name, clause) for name, clauses in record.waits.items() for clause in clauses)
     for said in (_lost, what_breaks, _poorer, _cut, _leak, _slower, _killed, _closes_sooner):
         yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
     for environment in record.elsewhere:
@@ -94,13 +95,20 @@ def _lost(deployment: DeploymentRecord) -> str:
     return f"{deployment.service} lost {tasks} while serving, the last because {deployment.losses[-1]}"
 
 
+def handled_twice(name: str, queue: QueueRecord) -> str:
+    """Why a worker gets messages again that it still handles, a clause; empty where it does not."""
+    if queue.slowest <= queue.hidden:
+        return ""
+    return (
+        f"messages of {name} come back after {queue.hidden:g} s (VisibilityTimeout), and the slowest took its worker "
+        f"{round(queue.slowest, 1):g} s: they are handled twice"
+    )
+
+
 def _messages(name: str, queue: QueueRecord) -> Iterator[str]:
     """What happens to messages: SQS hands out again whatever has not been deleted in time."""
-    if queue.slowest > queue.hidden:
-        yield (
-            f"a message of {name} was deleted {queue.slowest:.0f} s after it was received, and after "
-            f"{queue.hidden:.0f} s the queue hands it out again (VisibilityTimeout): it is handled twice"
-        )
+    if clause := handled_twice(name, queue):
+        yield clause
     elif queue.came_back:
         count = "a message was" if queue.came_back == 1 else f"{queue.came_back} messages were"
         yield f"{count} received from {name} but not deleted, so the queue hands out again what was processed"

@@ -11,7 +11,7 @@ from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.alarm_samples import silent, would_have_ended
 from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
-from nova_infra.rehearsal.report.users import what_users_meet
+from nova_infra.rehearsal.report.users import handled_twice, what_users_meet
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _stopped(record: Record, stage: StageRecord, action: ActionRecord | None) ->
     denied = _denied(record) + (f" The firewall of {stage.name} refused {listed(filtered)}." if filtered else "")
     besides = f"{_cause(record, stage, action)}{denied}{taken_back}{_what_serves(record, stage)}"
     # It may be the cause, and then only here.
-    besides += "".join(f" Besides, {clause}." for clause in record.granted)
+    besides += "".join(f" Besides, {clause}." for clause in [*_meanwhile(record, stage), *record.granted])
     return Verdict(
         passed=False,
         headline=f"This release would be stopped in {stage.name}",
@@ -194,6 +194,13 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
             is_cause = not own or served or each.service in own
             return f" The cause: {clause}." if is_cause else f" Also: {clause}."
     return "".join(f" The cause: {clause}." for clause in what_others_break(record, stage.name)[:1])
+
+
+def _meanwhile(record: Record, stage: StageRecord) -> list[str]:
+    """What happened to users and messages in a stage that failed and what alarms do not say, a clause each."""
+    there = {each.service for each in record.deployments if each.environment == stage.name}
+    queues = [handled_twice(name, each) for name, each in record.queues.items() if there & {*each.workers}]
+    return [clause for clause in [*queues, *record.waits.get(stage.name, [])] if clause]
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:

@@ -1,4 +1,4 @@
-"""Generates requests from a service's OpenAPI document, one for each operation."""
+"""Generates requests from a service's OpenAPI document; `environment/request_mix` notes unreadable ones."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Refuses contradictions around a container: placeholders, permissions, connections, queues, sidecars."""
+"""Refuses contradictions around a container: placeholders, permissions, queues, sidecars and their ports."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A run that a push starts: which jobs and steps run by ``needs`` and ``if``, and what their contexts hold."""
+"""A run that a push starts: jobs and steps by ``needs`` and ``if``, and what ``failure()`` counts."""
 
 import json
 import re

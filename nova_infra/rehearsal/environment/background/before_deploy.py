@@ -1,7 +1,7 @@
 """Plays ``before_deploy``: commands that run in a new image before its service takes it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from nova_infra.names import BEFORE_DEPLOY
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
+from nova_infra.rehearsal.slowness import Waits
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.faults import NO_PROGRAM
 from nova_infra.rehearsal.tasks.run_task import TOO_LONG, Ended, run_once
@@ -25,14 +26,29 @@ TOLD_SECONDS = 60.0
 class PlayedBeforeDeploy:
     """Runs commands as the custom resource does: once for each image and its settings, in one environment."""
 
-    def __init__(self, runtime: TaskRuntime, tell: Callable[[str], None]) -> None:
-        """Begin with nothing done."""
+    def __init__(self, runtime: TaskRuntime, tell: Callable[[str], None], waits: Waits) -> None:
+        """Begin with nothing done.
+
+        Args:
+            waits: What users wait for meanwhile: the command may stop what still serves.
+        """
+        self._waits = waits
         self._runtime = runtime
         self._tell = tell
         self._done: set[tuple[str, str]] = set()
 
-    async def run(self, stack: PlayedStack, definition_of: Callable[[str], TaskDefinition], sources: Path) -> None:
+    async def run(
+        self,
+        stack: PlayedStack,
+        definition_of: Callable[[str], TaskDefinition],
+        sources: Path,
+        *,
+        hear: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Run what a stack says, unless it has run before.
+
+        Args:
+            hear: Lets what serves answer its users before the command begins. Default: nothing serves yet.
 
         Raises:
             DeploymentFailedError: A command failed, or did not end.
@@ -45,14 +61,19 @@ class PlayedBeforeDeploy:
             setting = str(wanted.get("Setting", "before_deploy"))
             definition = definition_of(_reference(stack, logical_id, family))
             await self._runtime.build(definition, sources)
+            if hear is not None:
+                await hear()
             seconds = min(float(wanted.get("Seconds", LIMIT_SECONDS)), LIMIT_SECONDS)
             limit = f"{seconds:g} s" if seconds < 2 * MINUTE else f"{seconds // MINUTE:g} minutes"
             patience = f"{family}: {setting} still runs: it has {limit}, as in AWS"
-            telling = asyncio.get_running_loop().call_later(TOLD_SECONDS, self._tell, patience)
+            loop = asyncio.get_running_loop()
+            telling = loop.call_later(TOLD_SECONDS, self._tell, patience)
+            meanwhile = self._waits.begin(f"{setting} of {family}", loop.time())
             try:
                 ended = await self._run(definition, tuple(map(str, wanted["Command"])), sources, seconds)
             finally:
                 telling.cancel()
+                meanwhile.ended = loop.time()
             if ended.exit_code != 0:
                 how = f"exited with {ended.exit_code}" if ended.exit_code is not None else f"failed: {ended.reason}"
                 if ended.reason == TOO_LONG:

@@ -1,4 +1,4 @@
-"""moto's server: it holds queues, tables, buckets, parameters and secrets as AWS would."""
+"""Starts moto's server, which holds queues, tables, buckets, parameters and secrets as AWS would."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""How fast a task's memory or disk grows without requests, and when it would be full: within a bake or a day."""
+"""Whether a waiting task's memory or disk grows without requests, and when it would be full."""
 
 import time
 from dataclasses import dataclass, field

@@ -149,6 +149,11 @@ CHANGES = [
     ("NOVA-R06", "period too long", lambda t: set_(alarm(t, "cpu"), "Period", 300)),
     ("NOVA-R06", "one metric's period too long", lambda t: set_(statistics(t, "errors")[0], "Period", 600)),
     ("NOVA-R06", "too many datapoints", lambda t: alarm(t, "cpu").update(DatapointsToAlarm=6, EvaluationPeriods=6)),
+    (
+        "NOVA-R06",
+        "half a minute too long",
+        lambda t: alarm(t, "cpu").update(Period=30, DatapointsToAlarm=7, EvaluationPeriods=7),
+    ),
     ("NOVA-R06", "too long for a timeout", lambda t: set_(alarm(t, "unanswered"), "DatapointsToAlarm", 3)),
     ("NOVA-R07", "missing data not stated", lambda t: alarm(t, "errors").pop("TreatMissingData")),
     ("NOVA-R08", "nobody told", lambda t: alarm(t, "memory").pop("AlarmActions")),

@@ -171,3 +171,21 @@ def test_many_services_ask_less_often(answer: Callable[..., dict[str, Any]]) -> 
 
 def test_one_that_ecs_does_not_know_rolls_back(answer: Callable[..., dict[str, Any]]) -> None:
     assert answer({"other": running("new")}, running("new")) == GOES_BACK
+
+
+def test_forty_services_are_asked_for_in_as_few_calls_as_ecs_allows(
+    answer: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    original = Ecs.__getattr__
+
+    def counting(ecs: Ecs, operation: str) -> Any:
+        asked.append(operation)
+        return original(ecs, operation)
+
+    monkeypatch.setattr(Ecs, "__getattr__", counting)
+    answer({f"s{number}": deploying() for number in range(39)})
+    assert asked == ["describe_services"] * 4 + ["describe_service_deployments"] * 2
+    asked.clear()
+    answer({f"s{number}": running("old") for number in range(40)})
+    assert asked.count("describe_service_revisions") == 2

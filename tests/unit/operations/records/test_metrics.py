@@ -65,7 +65,7 @@ def test_a_release_that_is_rolled_back_has_failed_and_was_restored_by_the_rollba
 def test_without_an_entry_of_its_failure_a_release_counts_as_failed_from_its_deployment() -> None:
     story = [
         *daily(5),
-        entry("bad", "verified", 10_000),
+        entry("worse", "verified", 10_000),
         entry("r4", "rolled-back", 10_060),
     ]
     assert told(story)["Time to restore"] == "60 min (median of 1)"

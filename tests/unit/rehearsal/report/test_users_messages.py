@@ -13,7 +13,7 @@ from nova_infra.rehearsal.report.verdict import verdict
         (QueueRecord(hidden=30, sent=90, slowest=29), ""),
         (
             QueueRecord(hidden=30, sent=90, slowest=31.4),
-            "mails was deleted 31 s after it was received, and after 30 s the queue hands it",
+            "messages of mails come back after 30 s (VisibilityTimeout), and the slowest took its worker 31.4 s: they",
         ),
         (QueueRecord(hidden=30, sent=90, came_back=1), "a message was received from mails but not deleted"),
         (QueueRecord(hidden=30, sent=90, came_back=7), "7 messages were received from mails but not deleted"),
@@ -32,6 +32,28 @@ def test_what_becomes_of_messages_is_what_users_meet(
     assert bool(what_users_meet(record)) is bool(said)
     assert said in " ".join(what_users_meet(record))
     assert verdict(record).warns is bool(said)
+
+
+@pytest.mark.parametrize(("worker", "said"), [("service-1", True), ("service-9", False)])
+def test_what_keeps_an_alarm_red_is_named_where_the_alarm_stops_the_release(
+    rehearsed: Callable[..., Record], worker: str, *, said: bool
+) -> None:
+    record = rehearsed(bad=1)
+    record.queues["mails"] = QueueRecord(hidden=2, sent=33, slowest=3.2, came_back=74, workers=[worker])
+    found = verdict(record)
+    cause = "Besides, messages of mails come back after 2 s (VisibilityTimeout), and the slowest took its worker 3.2 s"
+    assert (found.sign, cause in found.why) == ("✗", said)
+
+
+@pytest.mark.parametrize(("bad", "sign"), [(0, "!"), (1, "✗")])
+def test_what_users_met_while_a_command_ran_is_said_whatever_became_of_the_release(
+    rehearsed: Callable[..., Record], bad: int, sign: str
+) -> None:
+    record = rehearsed(bad=bad)
+    record.waits["Prod"] = ["while before_deploy of tills ran, carts:7 took 8.0 s to answer GET /carts"]
+    found = verdict(record)
+    assert found.sign == sign
+    assert record.waits["Prod"][0] in found.why
 
 
 @pytest.mark.parametrize(

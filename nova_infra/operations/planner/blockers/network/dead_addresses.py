@@ -1,4 +1,4 @@
-"""Finds addresses that lead nowhere: siblings without NAT gateway, a changed load balancer, lost routes.
+"""Finds addresses that lead nowhere: names that move to another hosted zone, no NAT gateway, lost routes.
 
 See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html: an internet-facing load balancer has public
 addresses, and a subnet without a route to the internet reaches none of them.

@@ -2,17 +2,21 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nova_infra.rehearsal.clock import Pace
+from nova_infra.rehearsal.clock import Clock, Pace
 from nova_infra.rehearsal.cloudformation.stack import PlayedStack
 from nova_infra.rehearsal.ecs.deployment import DeploymentFailedError
 from nova_infra.rehearsal.environment.background import before_deploy
 from nova_infra.rehearsal.environment.background.before_deploy import PlayedBeforeDeploy
+from nova_infra.rehearsal.environment.environment import PlayedEnvironment
+from nova_infra.rehearsal.record import Record
+from nova_infra.rehearsal.slowness import Waits
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
@@ -34,7 +38,8 @@ class Project:
         self.told: list[str] = []
         runtime = SourceRuntime()
         runtime.pace = Pace(timeouts=400)  # of no account to a command, whose seconds are real ones
-        self.before = PlayedBeforeDeploy(runtime, self.told.append)
+        self.waits = Waits()
+        self.before = PlayedBeforeDeploy(runtime, self.told.append, self.waits)
 
     def run(self, code: str, key: str = "first", family: str = "shop", fault: str = "", **others: str) -> None:
         command = [sys.executable, "-c", code]
@@ -77,6 +82,32 @@ def test_a_failed_command_is_reported_with_its_last_output_and_runs_again_next_t
 def test_a_jobs_own_setting_is_named(project: Project) -> None:
     with pytest.raises(DeploymentFailedError, match=r"shop: run_before_promotion exited with 4: no orders"):
         project.run("print('no orders'); raise SystemExit(4)", Setting="run_before_promotion")
+
+
+def test_users_whom_its_lock_keeps_waiting_are_noted(
+    environment_template: Callable[..., Any], sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
+    record, table = Record("pipe", "two", "one", []), sources / "table"
+    table.touch()
+    locks = f"import fcntl, time; f = open({str(table)!r}); fcntl.flock(f, fcntl.LOCK_EX); time.sleep(3.5)"
+    command = {"Cluster": "prod", "Container": "app", "Command": [sys.executable, "-c", locks]}
+    properties = {**command, "Family": "prod-tiny", "Key": "two"}
+    before, after = (environment_template("prod", fault=f"lock:{table}") for _ in range(2))
+    after["Resources"]["Run"] = {"Type": "Custom::NovaBeforeDeploy", "Properties": properties}
+
+    async def play() -> None:
+        runtime, clock = SourceRuntime(), Clock(seconds_per_minute=0.1)
+        async with PlayedEnvironment("Prod", record=record, tell=print, runtime=runtime, clock=clock) as environment:
+            await environment.deploy("prod", before, sources=sources, baseline=True)
+            await environment.get_to_know_services()
+            environment.let_time_pass()
+            await environment.deploy("prod", after, sources=sources)
+
+    asyncio.run(asyncio.wait_for(play(), 60))
+    [said] = record.waits["Prod"]
+    assert said.startswith("while before_deploy of prod-tiny ran, prod-tiny:1 took ")
+    assert said.endswith(" ms before): does the command lock a table?")
 
 
 def test_a_command_that_hangs_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,6 +179,8 @@ def test_a_task_uses_a_table_a_bucket_a_parameter_a_secret_and_a_queue_of_its_st
         secret = aws.client("secretsmanager").get_secret_value(SecretId=variables["SECRET"])["SecretString"]
         assert json.loads(secret) == {"user": "shop", "password": variables["PASSWORD"]}
         queues = aws.client("sqs")
+        with pytest.raises(botocore.exceptions.ClientError, match=r"\(MissingParameter\).* MessageGroupId"):
+            queues.send_message(QueueUrl=variables["QUEUE"], MessageBody="x", MessageDeduplicationId="c")
         queues.send_message(
             QueueUrl=variables["QUEUE"], MessageBody="x", MessageGroupId="a", MessageDeduplicationId="b"
         )
