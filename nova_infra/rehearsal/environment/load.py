@@ -164,19 +164,18 @@ class Load:
         except (aiohttp.ClientError, TimeoutError, ValueError):
             status = 0
         answered, failed = asyncio.get_running_loop().time(), status >= 500 or not status
-        seconds = answered - began
-        # The load balancer waits shorter here for a target that hangs.
-        revision = balancer.sent_to.pop(number, None)
-        whose = self._whose(asked, revision)
-        whose.note(each.operation, revision, status, balancer.idle_timeout if status == 504 else seconds)
-        if revision is not None and 200 <= status < 300:
-            whose.note_shape(each.operation, revision, parts, body)
-        if revision is not None:
-            self.waits.note(each.operation, revision, began, answered, failed=failed)
-        if whose is not asked:
-            asked.note(each.operation, revision, status, seconds)
         self._total.served += 1
         self._total.failed += failed
+        seconds, target = answered - began, balancer.sent_to.pop(number, None)
+        revision, operation = target.revision if target else None, each.operation
+        whose = self._whose(asked, revision)
+        if whose is not asked:
+            asked.note(operation, revision, status, seconds)
+        if target is not None:
+            self.waits.note(operation, target.revision, began, answered, failed=failed)
+            operation = await whose.learn_from(client, each, target, status, parts, body)
+        # The load balancer waits shorter here for a target that hangs.
+        whose.note(operation, revision, status, balancer.idle_timeout if status == 504 else seconds)
 
 
 def _patience(idle_seconds: float) -> float:

@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import math
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -18,14 +18,20 @@ from nova_infra.rehearsal.load_balancer.client import ask_task
 from nova_infra.rehearsal.load_balancer.http2.grpc import HEADERS, status_in_words
 from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.routing import RoutingRule, normalized
+from nova_infra.rehearsal.load_balancer.targets import Target
 from nova_infra.rehearsal.record import REQUESTS_PER_MINUTE
 from nova_infra.rehearsal.requests.grpc_methods import GrpcMethods, call_of
+from nova_infra.rehearsal.requests.made import made_by
 from nova_infra.rehearsal.requests.openapi import DOCUMENTS, looks_like_one, operations_of, read_document
-from nova_infra.rehearsal.requests.sample import WEBSOCKET, SampleRequest, sample
+from nova_infra.rehearsal.requests.sample import AFTER, WEBSOCKET, Made, SampleRequest, sample
 from nova_infra.rehearsal.rerouted import Answers, Elsewhere
 
 MOST_REQUESTS_PER_MINUTE = 400
 _REMEMBERED = 20
+_HAS_MADE = (200, 201, 204)
+"""Not 202: what was accepted may be made later."""
+_AS_WRITTEN = 4
+"""Of so many requests that can read what was made, one asks for what was written down or made up."""
 _ORIGINS = {"file": "their files", "document": "their OpenAPI documents", "paths": "their paths"}
 
 
@@ -54,6 +60,9 @@ class Asked:
     _samples: dict[str, list[SampleRequest]] = field(default_factory=dict)
     _documents: dict[str, str] = field(default_factory=dict)
     _queues: dict[str, deque[SampleRequest]] = field(default_factory=dict)
+    _made: dict[str, Made] = field(default_factory=dict)
+    _reads: Counter[str] = field(default_factory=Counter)
+    _proven: dict[tuple[str, str], bool] = field(default_factory=dict)
     _seconds: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _order: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - the same in every rehearsal
 
@@ -92,14 +101,20 @@ class Asked:
         return self.service.load_balancer.public_host
 
     def next_sample(self) -> SampleRequest:
-        """The next request: each target group gets every operation once before any repeats."""
+        """The next request: each target group gets every operation once before any repeats.
+
+        What reads something by its id mostly reads what was made last.
+        """
         group = self.service.rule.peek()
         queue = self._queues.setdefault(group.name if group else "", deque())
         if not queue:
             turn = [self._order.choice(samples) for samples in self._samples.values()]
             self._order.shuffle(turn)
             queue.extend(turn)
-        return queue.popleft()
+        each = queue.popleft()
+        self._reads[each.operation] += 1
+        made = self._made.get(each.operation) if self._reads[each.operation] % _AS_WRITTEN else None
+        return _reading(each, made) if made is not None else each
 
     def is_known(self, revision: str) -> bool:
         """Whether a revision has answered every operation."""
@@ -112,15 +127,48 @@ class Asked:
             revision: Which revision it went to, of whichever service; None where no target got it.
         """
         self._seconds.append(seconds)
-        self.unheard.discard(operation)
+        self.unheard.discard(operation.partition(AFTER)[0])
         if revision is None or revision not in self.answers:
             self.elsewhere.note(operation, revision, status)
         else:
             self._count(revision, operation, status)
 
-    def note_shape(self, operation: str, revision: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Note the shape of a good answer."""
-        self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
+    async def learn_from(
+        self,
+        session: aiohttp.ClientSession,
+        each: SampleRequest,
+        target: Target,
+        status: int,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+    ) -> str:
+        """Learn the shape of a target's good answer, and what the request has made.
+
+        Returns:
+            The operation for which the answer counts: a read of what was made counts apart.
+        """
+        revision, port = target.revision, target.task.port
+        if revision not in self.answers:
+            return each.operation
+        operation = each.reads.read(each.operation, revision, port) if each.reads else each.operation
+        if 200 <= status < 300:
+            self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
+        if status in _HAS_MADE and (found := made_by(each, self._samples, headers, body)) is not None:
+            reader, path = found
+            await self._note_made(session, reader, Made(path, each.operation, revision, port))
+        return operation
+
+    async def _note_made(self, session: aiohttp.ClientSession, reader: str, made: Made) -> None:
+        """Have what was made read again, if the task that made it gives it when it is asked itself."""
+        # Where users return to their task, another one need not know what they made.
+        if self.service.groups[0].settings.is_sticky or not self._leads_here(made.path):
+            return
+        if (pair := (made.by, reader)) not in self._proven:
+            status = await self._probe(session, made.port, _reading(self._samples[reader][0], made))
+            self._count(made.revision, made.read(reader, made.revision, made.port), status)
+            self._proven[pair] = 200 <= status < 300
+        if self._proven[pair]:
+            self._made[reader] = made
 
     def answers_of(self, revision: str) -> Answers:
         """A revision's answers, which grow while it serves."""
@@ -263,6 +311,11 @@ class Asked:
     def _count(self, revision: str, operation: str, status: int) -> None:
         answers = self.answers_of(revision).setdefault(operation, {})
         answers[status] = answers.get(status, 0) + 1
+
+
+def _reading(each: SampleRequest, made: Made) -> SampleRequest:
+    _, question, query = each.path.partition("?")
+    return replace(each, path=f"{made.path}{question}{query}", reads=made)
 
 
 def taker(rules: list[RoutingRule], host: str, path: str, method: str = "GET") -> RoutingRule | None:

@@ -66,7 +66,7 @@ class NetworkLoadBalancer(LoadBalancer):
             asked = await reader.read(_MOST_BYTES)
             number = _said(asked, REQUEST_HEADER)
             if number is not None:
-                self.sent_to[number] = target.revision
+                self.sent_to[number] = target
             if there is not None:
                 there.write(asked)
                 await pass_on(reader, there)

@@ -47,7 +47,7 @@ class LoadBalancer:
         firewall: What refuses requests before any rule leads them on.
         port: The port it listens on, once started.
         public_name: The name by which its users know it, but for those who ask for a rule's own host.
-        sent_to: Number of a request of the synthetic load to the revision that got it.
+        sent_to: Number of a request of the synthetic load to the target that got it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class LoadBalancer:
         self.rules: list[RoutingRule] = []
         self.firewall = RequestFilter()
         self.port = 0
-        self.sent_to: dict[str, str] = {}
+        self.sent_to: dict[str, Target] = {}
         self.full_name = full_name
         self.public_name = ""
         self.protocol = protocol
@@ -273,7 +273,7 @@ class LoadBalancer:
         asked = (target.revision, request.method, request.path)
         waits = self.idle_seconds if self._pace.is_real else self._silence.seconds(asked, self.idle_seconds)
         if (number := request.headers.get(REQUEST_HEADER)) is not None:
-            self.sent_to[number] = target.revision
+            self.sent_to[number] = target
         handler = asyncio.current_task()
         assert handler is not None, "requests are handled in tasks"
         target.enter(handler)

@@ -141,6 +141,7 @@ class TargetGroupSettings:
             https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-target-groups.html.
         checks_tls: Whether its health checks do.
         by_connection: Whether a target that takes a connection is healthy.
+        is_sticky: Whether users return to the target that they have met.
         check_port: The port that its checks ask; 0 for that of the requests. To another, any answer is good.
     """
 
@@ -154,6 +155,7 @@ class TargetGroupSettings:
     version: str = "HTTP1"
     check_port: int = 0
     by_connection: bool = False
+    is_sticky: bool = False
     tls: bool = False
     checks_tls: bool = False
 
@@ -233,6 +235,7 @@ def read_target_group(properties: dict[str, Any]) -> TargetGroupSettings:
         version=version,
         check_port=health_port(properties),
         by_connection=by_connection,
+        is_sticky=str(attributes.get("stickiness.enabled")).lower() == "true",
         tls=properties.get("Protocol") == "HTTPS",
         # The default is HTTP, whatever the group speaks:
         # https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nova_infra.documents.text import listed
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_in_words
 from nova_infra.rehearsal.record import DeploymentRecord, Record
+from nova_infra.rehearsal.requests.sample import BY_ANOTHER_TASK
 from nova_infra.rehearsal.rerouted import Answers, Elsewhere
 
 _MOST_NAMED = 3
@@ -19,6 +20,7 @@ _CHANCE_OF_FAULTS = 1.5
 _NOTICED = 0.2
 """Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
+_KEPT = ": is it kept in one task's memory?"
 _REFUSED = 0.05
 """Share of requests that fail where none did: one of twenty in a file of requests."""
 
@@ -27,12 +29,22 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
     """Operations that are worse now, a clause each: no answer or 5xx, then 404 or 403, then any other error."""
     if deployment.baseline:
         return []
-    found = [
-        f"{operation} {_answered(operation, after)}{_before(operation, deployment.answers_before.get(operation))}"
-        for operation, after in deployment.answers.items()
-        if _is_worse(deployment.answers_before.get(operation, {}), after)
-    ]
+    found = []
+    for operation, after in deployment.answers.items():
+        before, kept = deployment.answers_before.get(operation, {}), _is_kept_in_one_task(operation, deployment.answers)
+        if _is_worse(before, after) or (kept and not _share(before, _gone)):
+            said = f"{operation} {_answered(operation, after)}{_before(operation, before)}"
+            found.append(said + (_KEPT if kept else ""))
     return [*found, *displaced_operations(deployment.elsewhere)]
+
+
+def _is_kept_in_one_task(operation: str, answers: Answers) -> bool:
+    """Whether tasks lack what another one made, and that one does not: then it is not gone by its age or by its use."""
+    own = answers.get(operation.removesuffix(BY_ANOTHER_TASK), {})
+    if not operation.endswith(BY_ANOTHER_TASK) or not own:
+        return False
+    was, now = _share(own, _gone), _share(answers[operation], _gone)
+    return now - was >= _REFUSED and _beyond_chance(own, answers[operation], was, now, _CHANCE)
 
 
 def displaced_operations(elsewhere: Elsewhere) -> list[str]:

@@ -9,6 +9,7 @@ from nova_infra.rehearsal.advice import REQUESTS, place_of
 from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.report.connections import counted_connections
 from nova_infra.rehearsal.report.users import closes_after
+from nova_infra.rehearsal.requests.sample import AFTER
 
 _MOST_NAMED = 5
 _DRILLS = re.compile("the drills? ")
@@ -123,19 +124,17 @@ def _not_covered(gaps: list[str]) -> list[str]:
 
 def _only_refused(released: list[DeploymentRecord]) -> str:
     """Operations that refused everything they were sent, such as made-up requests; empty if there are none."""
-    found: dict[str, str] = {}
+    known: dict[str, set[int]] = {}
     for each in released:
         for operation, after in each.answers.items():
-            known = {**each.answers_before.get(operation, {}), **after}
-            if known and all(400 <= status < 500 for status in known):
-                found[f"{each.service} {operation}"] = f"{operation} of {each.service} ({min(known)})"
-            elif known:
-                found.pop(f"{each.service} {operation}", None)
-    return listed([*found.values()], _MOST_NAMED)
+            name = f"{operation.partition(AFTER)[0]} of {each.service}"
+            known.setdefault(name, set()).update(after, each.answers_before.get(operation, {}))
+    refused = {name: min(found) for name, found in known.items() if found and 400 <= min(found) <= max(found) < 500}
+    return listed([f"{name} ({status})" for name, status in refused.items()], _MOST_NAMED)
 
 
 def _played(record: Record, released: list[DeploymentRecord]) -> str:
-    operations = {(each.service, name) for each in released for name in each.answers}
+    operations = {(each.service, name.partition(AFTER)[0]) for each in released for name in each.answers}
     sources = Counter(each.asked_from for each in released if each.asked_from)
     came = ", ".join(f"{words} ({counted(number, 'deployment')})" for words, number in sources.most_common())
     services = f"services {record.tasks}" if record.tasks else "services"

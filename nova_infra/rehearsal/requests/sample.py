@@ -13,6 +13,8 @@ Origin = Literal["file", "document", "paths"]
 
 WEBSOCKET = "WEBSOCKET"
 """The method of what opens a WebSocket, as editors write it: it is never sent."""
+AFTER, BY_ANOTHER_TASK, OF_ANOTHER_RELEASE = " after ", " in another task", " in another release"
+"""What the name of an operation says that reads what another has made."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # These belong to the connection on which a request was recorded, or follow from its body or its address.
 _NOT_SENT = frozenset(["connection", "content-length", "host", "keep-alive", "transfer-encoding", "upgrade"])
@@ -25,11 +27,33 @@ class RequestFileError(NovaError):
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a request has made, such as an order with an id of its own.
+
+    Attributes:
+        path: Where it can be read.
+        by: The operation that made it, such as ``POST /orders``.
+        revision: That of the task that made it, whose port tells it from others.
+    """
+
+    path: str
+    by: str
+    revision: str
+    port: int
+
+    def read(self, operation: str, revision: str, port: int) -> str:
+        """The operation that reads it, by a task that may not be the one that made it: answers are counted by it."""
+        where = OF_ANOTHER_RELEASE if revision != self.revision else BY_ANOTHER_TASK if port != self.port else ""
+        return f"{operation}{AFTER}{self.by}{where}"
+
+
+@dataclass(frozen=True)
 class SampleRequest:
     """A request that users send.
 
     Attributes:
         operation: What it asks for, such as ``GET /items/{id}``: answers are counted by it.
+        reads: What it reads again; None where it asks for what was written down or made up.
     """
 
     operation: str
@@ -38,6 +62,7 @@ class SampleRequest:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
     origin: Origin = "paths"
+    reads: Made | None = None
 
 
 def sample(

@@ -15,7 +15,7 @@ def line(record: Record, begins: str) -> str:
 def test_it_says_what_was_asked_and_what_was_not(rehearsed: Make) -> None:
     record = rehearsed(2)
     for deployment in record.deployments[1:]:
-        deployment.answers = {"GET /a": {200: 9}, "GET /b": {200: 8}}
+        deployment.answers = {"GET /a": {200: 9}, "GET /b": {200: 8}, "GET /a after POST /b": {404: 7}}
         deployment.asked_from = "their OpenAPI documents"
     said = line(record, "Played")
     assert "4 operations were called, with requests from their OpenAPI documents (3 deployments)" in said
@@ -32,6 +32,9 @@ def test_an_operation_that_only_ever_refused_is_not_covered(rehearsed: Make) -> 
     assert "POST /refused of service-1 (422). Every request was refused" in said
     assert "/fine" not in said
     assert "/mixed" not in said
+    read = released.answers["POST /refused after POST /fine"] = {200: 1}
+    assert line(record, "Not covered: POST") == "", "what was made is answered"
+    del read[200]
     released.answers_before["POST /refused"][200] = 1
     assert line(record, "Not covered: POST") == "", "it is known, and worse now"
 
