@@ -205,7 +205,7 @@ class PlayedEnvironment:
 
     async def __aexit__(self, *_: object) -> None:
         self._record.slow_minutes += self._clock.slow_minutes
-        self._services.note_uptimes()
+        self._services.note_end()
         self._queues.note_gaps(self._services.revisions())
         self._load.compare(self.name, self._record.deployments)
         self._record.waits.setdefault(self.name, []).extend(self._load.waits.clauses())

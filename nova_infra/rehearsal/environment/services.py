@@ -140,11 +140,14 @@ class Services:
             for story in await gather(*(service.replace_lost() for service in self.running.values())):
                 for line in story:
                     self._tell(line)
-            released = {each.new for each in self._record.deployments if not each.baseline}
-            fallen = [pair for service in self.running.values() for pair in service.fallen.items()]
-            for revision, why in fallen:
-                if revision in released:
-                    self._record.note_lost(revision, why)
+            self._note_fallen()
+
+    def _note_fallen(self) -> None:
+        """Note which tasks of the release have ended by themselves."""
+        released = {each.new for each in self._record.deployments if not each.baseline}
+        for revision, why in [pair for service in self.running.values() for pair in service.fallen.items()]:
+            if revision in released:
+                self._record.note_lost(revision, why)
 
     def revisions(self) -> dict[str, set[str]]:
         """Service to the revisions that its tasks run."""
@@ -152,8 +155,9 @@ class Services:
             name: {entry.task.definition.revision for entry in service.tasks} for name, service in self.running.items()
         }
 
-    def note_uptimes(self) -> None:
-        """Note how long the oldest task of the candidate has run, and what was refused before any task got it."""
+    def note_end(self) -> None:
+        """Note how long the oldest task of the candidate has run, what has ended, and what no task got."""
+        self._note_fallen()
         released = {each.new for each in self._record.deployments if not each.baseline}
         uptimes = [
             entry.task.uptime

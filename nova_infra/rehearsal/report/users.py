@@ -75,7 +75,7 @@ def _of_environments(record: Record) -> Iterator[tuple[str, str]]:
         yield from ((environment, clause) for clause in _messages(name, queue))
     yield from too_many_connections(record)
     yield from ((name, clause) for name, clauses in record.waits.items() for clause in clauses)
-    for said in (_lost, what_breaks, _poorer, _cut, _leak, _slower, _killed, _closes_sooner):
+    for said in (loses, what_breaks, _poorer, _cut, _leak, _slower, _killed, _closes_sooner):
         yield from ((each.environment, clause) for each in record.deployments if (clause := said(each)))
     for environment in record.elsewhere:
         yield from ((environment, clause) for clause in what_others_break(record, environment))
@@ -88,7 +88,8 @@ def _poorer(deployment: DeploymentRecord) -> str:
     return f"in {deployment.service}, {listed(deployment.poorer, _MOST_NAMED)}"
 
 
-def _lost(deployment: DeploymentRecord) -> str:
+def loses(deployment: DeploymentRecord) -> str:
+    """That a deployment lost tasks while they served, a clause; empty where it lost none."""
     if not deployment.losses:
         return ""
     tasks = "a task" if len(deployment.losses) == 1 else f"{len(deployment.losses)} tasks"

@@ -11,7 +11,7 @@ from nova_infra.rehearsal.drills.drill import DrillResult
 from nova_infra.rehearsal.record import ActionRecord, DeploymentRecord, Record, Requests, StageRecord
 from nova_infra.rehearsal.report.alarm_samples import silent, would_have_ended
 from nova_infra.rehearsal.report.answers import breaks_since, untested, what_breaks, what_others_break
-from nova_infra.rehearsal.report.users import handled_twice, what_users_meet
+from nova_infra.rehearsal.report.users import handled_twice, loses, what_users_meet
 
 
 @dataclass(frozen=True)
@@ -189,11 +189,23 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
     there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
     own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
     served = any(each.requests_to(each.new).served for each in there if each.service in own)
+    if ended := _ended(record, stage.name, there):
+        return f" The cause: {'; '.join([*ended, *filter(None, map(what_breaks, there))])}."
     for each in there:
         if clause := what_breaks(each):
             is_cause = not own or served or each.service in own
             return f" The cause: {clause}." if is_cause else f" Also: {clause}."
     return "".join(f" The cause: {clause}." for clause in what_others_break(record, stage.name)[:1])
+
+
+def _ended(record: Record, environment: str, there: Sequence[DeploymentRecord]) -> list[str]:
+    """Which deployed tasks ended by themselves where requests failed, a clause each."""
+    if not record.load.get(environment, Requests()).failed:
+        return []
+    went_through = [each for each in there if each.outcome == "completed" and not each.baseline]
+    during = [clause for each in went_through if (clause := loses(each))]
+    tasks = tuple(f"a task of {each.new} " for each in went_through)
+    return during + [each for each in record.lost if each.startswith(tasks)]
 
 
 def _meanwhile(record: Record, stage: StageRecord) -> list[str]:

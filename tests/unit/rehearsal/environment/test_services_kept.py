@@ -15,12 +15,14 @@ from nova_infra.rehearsal.record import DeploymentRecord, Record
 from nova_infra.rehearsal.tasks.runtime import SourceRuntime
 
 
-@pytest.mark.parametrize(("baseline", "noted"), [(False, 1), (True, 0)])
-def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: int) -> None:
+@pytest.mark.parametrize(("baseline", "replaced", "noted"), [(False, True, 1), (True, True, 0), (False, False, 1)])
+def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, replaced: bool, noted: int) -> None:
+    """A stage may end while its replacement starts."""
     said: list[str] = []
     nothing: Any = SimpleNamespace()
     clock: Any = SimpleNamespace(seconds_between_looks=0.0)
-    carts: Any = SimpleNamespace(fallen={"carts:7": "within 3 s of its start it ended"})
+    balancers: Any = SimpleNamespace(refused=list)
+    carts: Any = SimpleNamespace(tasks=[], fallen={"carts:7": "within 3 s of its start it ended"})
     record = Record("pipeline", "candidate", "baseline", [])
     record.deployments.append(DeploymentRecord("Prod", "carts", "ROLLING", None, "carts:7", baseline=baseline))
 
@@ -37,16 +39,18 @@ def test_a_task_of_the_release_that_ended_is_noted_once(baseline: bool, noted: i
         clock=clock,
         load=nothing,
         monitoring=nothing,
-        balancers=nothing,
+        balancers=balancers,
         steering=nothing,
         gone=nothing,
     )
 
     async def play() -> None:
         keeping = asyncio.create_task(services.keep())
-        while len(said) < 3:
+        while replaced and len(said) < 3:
             await asyncio.sleep(0)
         keeping.cancel()
+        if not replaced:
+            services.note_end()
 
     asyncio.run(play())
     assert record.lost == ["a task of carts:7 did not stay up: within 3 s of its start it ended"] * noted

@@ -100,3 +100,35 @@ def test_a_deployment_that_goes_on_without_its_job_is_not_said_to_be_undone() ->
     action = ActionRecord("deploy-live: Deploy", "build", 1, "failed", note=why)
     said = verdict(Record("pipe", "working tree", "HEAD", [StageRecord("Live", [action], "failed")])).why
     assert said.endswith("they go on, and nobody waits for them.")
+
+
+ENDED = "a task of service-1:2 did not stay up: within 9 s of its start it ended while it was serving: it exited with 0"
+
+
+@pytest.mark.parametrize(
+    ("failed", "lost", "outcome", "losses", "cause"),
+    [
+        (5, [ENDED], "completed", [], f" The cause: {ENDED}; in service-1, GET /a answers 502 to 4 of 9 requests."),
+        (5, [ENDED.replace("1:2", "8:2")], "completed", [], " The cause: in service-1, GET /a answers 502"),
+        (0, [ENDED], "completed", [], " The cause: in service-1, GET /a answers 502"),
+        (3, [], "completed", ["it exited with 3"], " The cause: service-1 lost a task while serving, the last because"),
+        (
+            3,
+            [],
+            "rolled back",
+            ["it exited with 3"],
+            " The cause: in service-1, GET /a answers 502",
+        ),  # as it says itself
+    ],
+)
+def test_tasks_that_end_by_themselves_are_the_cause_where_a_later_step_fails(
+    rehearsed: Make, failed: int, lost: list[str], outcome: Any, losses: list[str], cause: str
+) -> None:
+    record = rehearsed(1)
+    [stage] = [each for each in record.stages if each.name == "Dev"]
+    stage.status = "failed"
+    stage.actions.append(ActionRecord("E2ETests", "build", 2, "failed", note="2 tests failed"))
+    record.load["Dev"], record.lost = Requests(100, failed), lost
+    [deployment] = [each for each in record.deployments if each.environment == "Dev"]
+    deployment.outcome, deployment.losses, deployment.answers = outcome, losses, {"GET /a": {200: 5, 502: 4}}
+    assert verdict(record).why.startswith(f"E2ETests: 2 tests failed.{cause}")
