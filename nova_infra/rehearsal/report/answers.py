@@ -20,7 +20,6 @@ _CHANCE_OF_FAULTS = 1.5
 _NOTICED = 0.2
 """Share of requests that nothing handles, or that nobody may send any more, where none was refused so before."""
 
-_KEPT = ": is it kept in one task's memory?"
 _REFUSED = 0.05
 """Share of requests that fail where none did: one of twenty in a file of requests."""
 
@@ -34,7 +33,7 @@ def broken_operations(deployment: DeploymentRecord) -> list[str]:
         before, kept = deployment.answers_before.get(operation, {}), _is_kept_in_one_task(operation, deployment.answers)
         if _is_worse(before, after) or (kept and not _share(before, _gone)):
             said = f"{operation} {_answered(operation, after)}{_before(operation, before)}"
-            found.append(said + (_KEPT if kept else ""))
+            found.append(f"{said}: is it kept in one task's memory?" if kept else said)
     return [*found, *displaced_operations(deployment.elsewhere)]
 
 

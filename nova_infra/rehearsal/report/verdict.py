@@ -189,7 +189,7 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
     there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
     own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
     served = any(each.requests_to(each.new).served for each in there if each.service in own)
-    if ended := _ended(record, stage.name, there):
+    if ended := _ended(record, stage.name, there) if not own or served else []:
         return f" The cause: {'; '.join([*ended, *filter(None, map(what_breaks, there))])}."
     for each in there:
         if clause := what_breaks(each):

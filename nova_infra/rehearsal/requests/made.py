@@ -32,14 +32,21 @@ def made_by(
         if each.method == "PUT" and template == place:
             return operation, sent
         if each.method == "POST" and template.strip("/") == f"{place.strip('/')}/{last}".strip("/"):
-            where = {name.lower(): value for name, value in headers}.get("location", "")
-            path = urlsplit(urljoin(f"http://service{sent}", where)).path
-            if where and re.fullmatch(re.sub(r"\\\{.+?\\\}", "[^/]+", re.escape(template)), path):
+            path = _location(sent, headers)
+            if re.fullmatch(re.sub(r"\\\{.+?\\\}", "[^/]+", re.escape(template)), path):
                 return operation, path
             if (found := _id_in(body, last[1:-1], collection)) is not None:
                 end = "/" if template.endswith("/") else ""
                 return operation, f"{sent.rstrip('/')}/{quote(found, safe='')}{end}"
     return None
+
+
+def _location(sent: str, headers: Sequence[tuple[str, str]]) -> str:
+    """The path of the place that an answer names (RFC 9110, 10.2.2); empty where it names none."""
+    where = next((value for name, value in headers if name.lower() == "location"), "")
+    with contextlib.suppress(ValueError):
+        return urlsplit(urljoin(f"http://service{sent}", where)).path if where else ""
+    return ""
 
 
 def _id_in(body: bytes, parameter: str, collection: str) -> str | None:
@@ -69,4 +76,4 @@ def _objects(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _is_named_for(key: str, collection: str) -> bool:
     """Whether a field such as ``order_id`` belongs to a collection such as ``orders``."""
     found = _NAMED_ID.fullmatch(key)
-    return found is not None and collection.lower().startswith(found[1].lower()[:-1] or found[1].lower())
+    return found is not None and collection.lower().startswith(found[1].lower()[:-1])

@@ -76,6 +76,9 @@ def test_what_one_task_keeps_in_its_memory_is_said_and_named(deployed: Callable[
     assert len(behind.asked) == 4 * REQUESTS_PER_MINUTE, "the rate is what it was"
     assert abs(made - len(reads)) <= 2, "and so is the mix"
     assert 3 <= reads.count("/tiny/notes/none") < len(reads) / 3
+    asked.unheard = {READ}
+    asked.note(OTHERS, "tiny:2", 404, 0.1)
+    assert asked.unheard == set(), "it was asked, by whichever id"
 
 
 @pytest.mark.parametrize("once", [False, True])
@@ -113,6 +116,9 @@ def test_what_was_kept_so_before_is_no_fault_of_the_release(deployed: Callable[.
     asked.answers["tiny:1"][OTHERS] = {200: 6, 404: 6}
     asked.answers["tiny:2"] = {OWN: {200: 14}, OTHERS: {200: 3, 404: 9}}
     assert said_of(asked, deployed, "tiny:1") == [], "9 of 12 is no more than 6 of 12 by chance"
+    asked.answers["tiny:2"] = {OWN: {200: 3}, OTHERS: {404: 3}}
+    assert said_of(asked, deployed) == [], "so few may come of chance"
+    asked.answers["tiny:2"] = {OWN: {200: 14}, OTHERS: {200: 3, 404: 9}}
     asked.answers["tiny:1"][OTHERS] = {200: 1}
     assert said_of(asked, deployed, "tiny:1") == [f"{OTHERS} answers 404 to 9 of 12 {SAID}"]
 

@@ -132,3 +132,17 @@ def test_tasks_that_end_by_themselves_are_the_cause_where_a_later_step_fails(
     [deployment] = [each for each in record.deployments if each.environment == "Dev"]
     deployment.outcome, deployment.losses, deployment.answers = outcome, losses, {"GET /a": {200: 5, 502: 4}}
     assert verdict(record).why.startswith(f"E2ETests: 2 tests failed.{cause}")
+
+
+def test_tasks_of_another_service_are_not_the_cause_where_one_never_served(
+    rehearsed: Make, deployed: Callable[..., DeploymentRecord]
+) -> None:
+    record = rehearsed(1)
+    [stage] = [each for each in record.stages if each.name == "Dev"]
+    stage.status = "failed"
+    stage.actions.append(ActionRecord("service-4.Deploy", "deploy", 2, "failed", note="its tasks do not start"))
+    record.load["Dev"], record.lost = Requests(100, 5), [ENDED]
+    new = deployed("service-4", "Dev")
+    new.outcome, new.samples = "failed", []
+    record.deployments.append(new)
+    assert "The cause" not in verdict(record).why

@@ -42,6 +42,7 @@ def test_what_a_post_made_is_found_by_the_id_in_its_answer(body: Any, path: str 
         ("orders/32", "/carts/7/orders/32"),
         ("/carts/7/orders/33?new=yes", "/carts/7/orders/33"),
         ("/welcome", "/carts/7/orders/2"),
+        ("http://[half", "/carts/7/orders/2"),
         ("/carts/7/orders/34/lines", "/carts/7/orders/2"),
     ],
 )
