@@ -75,34 +75,44 @@ def define(image: str) -> Callable[..., TaskDefinition]:
 Play = Callable[[Task], Awaitable[None]]
 
 
+@pytest.fixture(scope="module")
+def rehearsal(engine: Engine) -> Iterator[tuple[asyncio.Runner, ImageRuntime]]:
+    """One rehearsal for all tests of a module: to begin and end one takes as long as to start a task."""
+    with asyncio.Runner() as runner:
+        runtime = ImageRuntime(engine, limits=limits_of(engine))
+        runner.run(runtime.__aenter__())
+        assert runtime.place is not None
+        label = runtime.place.label
+        yield runner, runtime
+        runner.run(runtime.__aexit__(None, None, None))
+    for kind in (("ps", "--all"), ("network", "ls")):
+        assert not engine.run(*kind, "--quiet", f"--filter=label={label}"), "nothing is left behind"
+
+
 @pytest.fixture
-def run(engine: Engine) -> Callable[..., tuple[Task | None, str]]:
+def run(rehearsal: tuple[asyncio.Runner, ImageRuntime]) -> Callable[..., tuple[Task | None, str]]:
     """Starts a task in a container, plays with it, stops it, and says how it failed, if it did."""
+    runner, runtime = rehearsal
+    runtime.gaps = {}
 
     def start(definition: TaskDefinition, play: Play | None = None, *, patience: float = 60) -> tuple[Task | None, str]:
         async def whole() -> tuple[Task | None, str]:
-            async with ImageRuntime(engine, limits=limits_of(engine)) as runtime:
-                await runtime.prepare(definition, 1)
-                task, fault = None, ""
-                try:
-                    task = runtime.task(definition, Path("/"), patience)
-                    await task.start()
-                    if play is not None:
-                        await play(task)
-                except TaskFailedError as error:
-                    fault = str(error)
-                finally:
-                    if task is not None:
-                        await task.stop()
-                        await task.stop()
-                        assert not task.running
-            assert runtime.place is not None
-            for kind in (("ps", "--all"), ("network", "ls")):
-                assert not engine.run(*kind, "--quiet", f"--filter=label={runtime.place.label}"), (
-                    "nothing is left behind"
-                )
+            await runtime.prepare(definition, 1)
+            task, fault = None, ""
+            try:
+                task = runtime.task(definition, Path("/"), patience)
+                await task.start()
+                if play is not None:
+                    await play(task)
+            except TaskFailedError as error:
+                fault = str(error)
+            finally:
+                if task is not None:
+                    await task.stop()
+                    await task.stop()
+                    assert not task.running
             return task, fault
 
-        return asyncio.run(asyncio.wait_for(whole(), 120))
+        return runner.run(asyncio.wait_for(whole(), 120))
 
     return start

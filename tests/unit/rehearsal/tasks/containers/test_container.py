@@ -15,6 +15,7 @@ from nova_infra.containers.errors import EngineError
 from nova_infra.rehearsal.tasks import task as base
 from nova_infra.rehearsal.tasks.containers import container
 from nova_infra.rehearsal.tasks.definition import HealthCheck, TaskDefinition
+from nova_infra.rehearsal.tasks.runtime import ImageRuntime
 from nova_infra.rehearsal.tasks.task import Task
 from nova_infra.rehearsal.usage.cgroup import ControlGroup
 
@@ -81,16 +82,15 @@ def test_a_limit_that_a_busy_runtime_refuses_is_set_again(
 
 
 @pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
-@pytest.mark.parametrize(("given", "files"), [((512, 700), 512), ((2**21, 2**21), None)])
-def test_more_files_than_this_machine_allows_are_as_many_as_it_allows(
-    run: Run, define: Define, engine: Engine, given: tuple[int, int], files: int | None
-) -> None:
-    assert asked(run, define(open_files=given))["files"] == str(files or limits_of(engine).open_files)
+def test_the_user_and_the_open_files_of_the_definition_count(run: Run, define: Define) -> None:
+    answer = asked(run, define(user="4242:4242", open_files=(512, 700)))
+    assert (answer["uid"], answer["files"]) == ("4242", "512")
 
 
-@pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")
-def test_the_user_of_the_definition_counts_before_that_of_the_image(run: Run, define: Define) -> None:
-    assert asked(run, define(user="4242:4242"))["uid"] == "4242"
+def test_more_files_than_this_machine_allows_are_as_many_as_it_allows(define: Define, engine: Engine) -> None:
+    most = limits_of(engine).open_files
+    runtime = ImageRuntime(engine, limits=limits_of(engine))
+    assert runtime.as_here(define(open_files=(512, 2**31))).open_files == (512, most)
 
 
 @pytest.mark.exhaustive("test_a_container_gets_what_its_definition_says_and_nothing_of_this_machine")

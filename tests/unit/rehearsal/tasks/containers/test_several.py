@@ -99,7 +99,6 @@ UNHEALTHY = (
         [
             # Its check runs in it, with its variables: what stays there passes none.
             (("leaves:/nowhere/x", {"essential": False}), {}, 200, ""),
-            (("exit", {}), {}, 0, "container helper: essential container exited with code 3: cannot find my model"),
             (
                 ("", {"port": 3000}),
                 {},
@@ -222,7 +221,7 @@ def test_a_file_system_of_efs_is_there_for_all_tasks_and_another_volume_for_one(
 
 
 @pytest.mark.exhaustive(FIRST)
-@pytest.mark.parametrize(("held", "memory", "said"), [("40", 64, "OutOfMemoryError"), ("40", 256, ""), ("10", 64, "")])
+@pytest.mark.parametrize(("held", "memory", "said"), [("40", 64, "OutOfMemoryError"), ("40", 256, "")])
 def test_containers_together_may_hold_no_more_than_the_task(
     run: Run, define: Define, beside: Define, held: str, memory: int, said: str
 ) -> None:
@@ -250,15 +249,14 @@ def test_a_container_may_have_the_mounts_of_any_other(run: Run, define: Define, 
 
 
 @pytest.mark.exhaustive(FIRST)
-@pytest.mark.parametrize("whose", ["main", "other", "alone"])
+@pytest.mark.parametrize("is_alone", [False, True])
 def test_a_working_directory_that_an_image_lacks_is_made_for_each_container(
-    run: Run, define: Define, beside: Define, whose: str
+    run: Run, define: Define, beside: Define, is_alone: bool
 ) -> None:
     """Podman refuses it at the start, and the container is made once more."""
-    there = {"main": "", "other": "", whose: "/srv/here"}
-    other = beside("other", "", 4000, working_directory=there["other"])
-    task = define(name="main", working_directory=there["main"], further=(other,))
-    if whose == "alone":
+    other = beside("other", "", 4000, working_directory="/srv/there")
+    task = define(name="main", working_directory="/srv/here", further=(other,))
+    if is_alone:
         task = define(shared=(replace(FILES, read_only=True),), working_directory="/srv/here")
     assert play(run, task) == (200, "")
 
