@@ -17,6 +17,7 @@ from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.doctor import diagnose
 from nova_infra.operations.doctor.leftovers import leftovers
 from nova_infra.operations.doctor.networks import existing_network
+from nova_infra.operations.doctor.protection import unprotected_stacks
 
 ROOT = Path(__file__).parents[4]
 VPC = "vpc-0123456789abcdef0"
@@ -221,6 +222,27 @@ def test_what_a_failed_deployment_left_behind_is_named_with_the_commands_that_re
     assert right is False
     assert what.startswith("the log group /nova/nova-prod-smoke is there already")
     assert remedy.endswith("aws logs delete-log-group --region us-east-1 --log-group-name /nova/nova-prod-smoke")
+
+
+def test_stacks_of_an_environment_with_an_approval_are_to_be_protected() -> None:
+    def stack(StackName: str) -> Any:  # noqa: N803  the API's name
+        if StackName == "nova-prod-mails":
+            return gone("ValidationError")
+        return {"Stacks": [{"StackName": StackName, "EnableTerminationProtection": StackName.endswith("platform")}]}
+
+    config, account = configured(), Account(describe_stacks=stack)
+    [(right, what, remedy)] = told(unprotected_stacks(config, config.environments[2], account))
+    assert right is None
+    assert "nova-prod-overview, " in what
+    assert "nova-prod-shop" in what
+    assert "platform" not in what
+    assert "mails" not in what
+    assert remedy.startswith("for stack in nova-prod-overview ")
+    assert list(unprotected_stacks(config, config.environments[0], account)) == []
+    [(right, what, _)] = told(
+        unprotected_stacks(config, config.environments[2], Account(describe_stacks=gone("Throttling")))
+    )
+    assert (right, what.partition(":")[0]) == (None, "which stacks are protected from deletion")
 
 
 @pytest.mark.parametrize(

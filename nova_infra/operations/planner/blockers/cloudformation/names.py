@@ -122,6 +122,28 @@ def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
             )
 
 
+def names_without_a_way_back(step: Step) -> Iterator[Consequence]:
+    """Warn about a new resource that takes what another one of its stack gives up, such as a listener's port.
+
+    A rollback changes the other one back before it deletes what is new, which still holds it:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html (cleanup is last).
+    """
+    for action in step.actions if step.before is not None else ():
+        resource = step.after.resources.get(action.logical_id)
+        if action.action is not Action.CREATE or resource is None or action.type not in IDENTITIES:
+            continue
+        wanted = step.world.identity_of(step.after, resource)
+        owners = step.others_with(wanted, action.logical_id) if wanted is not None else ()
+        for owner in owners:
+            if wanted is not None and _moves_first(step, owner, wanted, resource):
+                yield step.note(
+                    action.logical_id,
+                    f"takes {_said(action.type, resource)} of {owner}, and a rollback would need it back before it "
+                    "deletes this: if one fails, delete this by hand, then `aws cloudformation "
+                    "continue-update-rollback`",
+                )
+
+
 def kept_names(step: Step) -> Iterator[Consequence]:
     """Warn about what a stack leaves behind under its name, such as the old queue of a worker."""
     for action in step.actions:

@@ -237,3 +237,23 @@ def test_a_name_made_of_a_stack_s_own_resources_is_another_one_in_each_stack() -
     changed = [StackTemplate(each.key, {"Resources": {"Target": target, "New": resource()}}) for each in stacks]
     for had in ([], stacks):
         assert not any("belongs to" in str(each) for each in plan(had, [changed[:1], changed[1:]]).refusals)
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "port", "said_so"), [(["Main"], 443, True), ([], 443, False), (["Main"], 80, False)]
+)
+def test_a_port_that_changes_hands_has_no_way_back(waits_for: list[str], port: int, said_so: bool) -> None:
+    """A rollback would give the port back while the new listener still has it."""
+
+    def listener(port: int, *after: str) -> dict[str, Any]:
+        properties = {"Port": port, "LoadBalancerArn": "arn:aws:elasticloadbalancing:eu-north-1:210987654321:lb"}
+        return {"Type": "AWS::ElasticLoadBalancingV2::Listener", "DependsOn": list(after), "Properties": properties}
+
+    before = StackTemplate(KEY, {"Resources": {"Main": listener(80)}})
+    after = {"Main": listener(port), "Redirect": listener(80 if port == 443 else 81, *waits_for)}
+    [planned] = plan([before], [[StackTemplate(KEY, {"Resources": after})]]).stacks
+    lines = [str(each) for each in planned.consequences]
+    assert (
+        any("Redirect: takes port 80 of Main, and a rollback would need it back" in each for each in lines) is said_so
+    )
+    assert bool(planned.refusals) is (port == 443 and not waits_for)
