@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.config import Service, load_config
 from nova_infra.config.resolved import resolved
-from nova_infra.config.services.smoke import asked_from_outside
+from nova_infra.config.services.smoke import reached_from_outside
 from nova_infra.names import ENVIRONMENT_VARIABLE
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def reached_at() -> dict[str, tuple[str, str]]:
     config = load_config(ROOT)
     here = next((each for each in config.environments if each.name == os.environ.get(ENVIRONMENT_VARIABLE)), None)
     found = [resolved(each, here).service if here else each for each in config.services]
-    reached = {each.name: asked_from_outside(each) for each in found if here or not each.hosts}
+    reached = {each.name: reached_from_outside(each) for each in found if here or not each.hosts}
     return {name: each for name, each in reached.items() if each is not None}
 
 

@@ -46,7 +46,7 @@ def is_reachable(service: Service) -> bool:
     return not (service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]))
 
 
-def asked_from_outside(service: Service) -> tuple[str, str] | None:
+def reached_from_outside(service: Service) -> tuple[str, str] | None:
     """A path that leads to a service through the public load balancer, and the ``Host`` to write, if it has its own."""
     if service.kind != "web" or not is_reachable(service):
         return None

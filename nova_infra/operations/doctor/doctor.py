@@ -23,9 +23,8 @@ from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, DEPLOY_REGISTRY, repository_name
 from nova_infra.operations.doctor.boundary import boundary_checks
 from nova_infra.operations.doctor.check import Check, is_anothers, not_known
-from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
+from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer, existing_network
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
-from nova_infra.operations.doctor.networks import existing_network
 from nova_infra.operations.doctor.protection import unprotected_stacks
 from nova_infra.operations.doctor.quotas import build_quotas, environment_quotas
 

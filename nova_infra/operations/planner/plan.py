@@ -16,8 +16,8 @@ from nova_infra.operations.planner.blockers.cloudformation.links import circular
 from nova_infra.operations.planner.blockers.cloudformation.names import (
     kept_names,
     names_from_outside,
-    names_without_a_way_back,
     names_that_may_be_needed_twice,
+    names_without_a_way_back,
     taken_names,
     taken_roles_of_services,
 )

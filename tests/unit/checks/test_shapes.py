@@ -13,7 +13,8 @@ from helpers.assembly import Assembly
 from helpers.exhaustive import one_of_each
 from helpers.small_pipeline import small_pipeline
 from nova_infra.checks.rules import findings
-from nova_infra.checks.shapes import FLAG, NUMBER, SHAPES, TEXT, ListOf, read
+from nova_infra.checks.shapes import FLAG, NUMBER, SHAPES, TEXT, ListOf
+from nova_infra.checks.shapes import read as read_properties
 from nova_infra.operations.changes.cost import cost
 
 Template = dict[str, Any]
@@ -258,4 +259,4 @@ def test_an_alarm_that_rolls_nothing_back_may_take_its_numbers_from_parameters()
     ],
 )
 def test_texts_that_are_joined_are_read_as_what_they_come_to(joined: Any, shape: Any, found: Any) -> None:
-    assert read({"Key": {"Fn::Join": joined}}, {"Key": shape}).get("Key") == found
+    assert read_properties({"Key": {"Fn::Join": joined}}, {"Key": shape}).get("Key") == found

@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.config import Domain, Rollout, Service, parse_config
 from nova_infra.config.resolved import resolved
-from nova_infra.config.services.smoke import asked_from_outside, followed_to, smoke_paths
+from nova_infra.config.services.smoke import followed_to, reached_from_outside, smoke_paths
 
 KIT = ("/carts-service/version", "/carts-service/openapi.json")
 
@@ -68,7 +68,7 @@ def test_a_deployed_service_is_asked_by_its_own_host(
 ) -> None:
     [_, staging, *_] = parse_config(raw).environments
     data = raw["services"][0] | {key: tuple(each) if isinstance(each, list) else each for key, each in service.items()}
-    assert asked_from_outside(resolved(Service.model_validate(data), staging).service) == reached
+    assert reached_from_outside(resolved(Service.model_validate(data), staging).service) == reached
 
 
 def test_no_smoke_paths_need_a_reason(raw: dict[str, Any], refused: Callable[[], str]) -> None:

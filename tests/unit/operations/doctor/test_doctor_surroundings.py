@@ -15,8 +15,8 @@ from nova_infra.deployed.aws.client.errors import ServiceError
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.doctor import diagnose
+from nova_infra.operations.doctor.existing import existing_network
 from nova_infra.operations.doctor.leftovers import leftovers
-from nova_infra.operations.doctor.networks import existing_network
 from nova_infra.operations.doctor.protection import unprotected_stacks
 
 ROOT = Path(__file__).parents[4]
