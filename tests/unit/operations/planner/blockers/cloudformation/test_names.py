@@ -104,6 +104,14 @@ NAMED = {
         True,
     ),
     "AWS::ECR::Repository": ("RepositoryName", "shop", ["arn:aws:ecr:", ":repository/shop"], True),
+    "AWS::RDS::DBInstance": ("DBInstanceIdentifier", "orders", ["arn:aws:rds:", ":db:orders"], True),
+    "AWS::CloudWatch::CompositeAlarm": ("AlarmName", "red", ["arn:aws:cloudwatch:", ":alarm:red"], True),
+    "AWS::ElasticLoadBalancingV2::TargetGroup": (
+        *("Name", "shop", ["arn:aws:elasticloadbalancing:", ":targetgroup/shop/6d0ecf831eec9f09"]),
+        True,
+    ),
+    "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", "reads", "arn:aws:iam::210987654321:policy/reads", True),
+    "AWS::OpenSearchService::Domain": ("DomainName", "orders", ["arn:aws:es:", ":domain/orders/*"], False),
     "AWS::CloudWatch::Alarm": ("AlarmName", "orders", "arn:aws:cloudwatch:eu-north-1:210987654321:alarm:orders", True),
 }
 OTHERS = {
@@ -129,7 +137,7 @@ def test_a_name_is_met_in_an_arn_of_its_own_type_alone(
     """Split by the account's and region's references, as CDK writes it, or whole."""
     if isinstance(stated, list):
         here = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
-        stated = {"Fn::Join": ["", [stated[0], *here, stated[1]]]}
+        stated = {"Fn::Join": ["", [stated[0], *here[:2], here[2] if kept else {"Ref": "Account"}, stated[1]]]}
     reader = resource("AWS::IAM::Policy", "Delete", PolicyDocument={"Statement": {"Resource": [stated]}})
     both = [
         StackTemplate(KEY, {"Resources": {"Reader": reader} | more})
