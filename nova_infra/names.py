@@ -19,6 +19,9 @@ TEST_HEADER = ("x-nova-test", "new-revision")
 TEST_HEADER_VARIABLE = "NOVA_TEST_HEADER"
 """Where a suite that answers a gate finds the header that its requests have to send, as ``name: value``."""
 
+ENVIRONMENT_VARIABLE = "NOVA_ENVIRONMENT"
+"""The variable in which the tests of a deployed environment get its name."""
+
 GATED_VARIABLE = "GATED"
 """The variable in which the step that answers gates with a test suite gets the names of the services that wait."""
 

@@ -153,8 +153,8 @@ def _scalar(value: Any, shape: Any) -> Any:
             return value if shape == FLAG else _LEFT_OUT
         case "true" | "false" if shape == FLAG:
             return value == "true"
-        case {"Fn::Join": [str(separator), list(parts)]} if shape == TEXT and all(isinstance(p, str) for p in parts):
-            return separator.join(parts)
+        case {"Fn::Join": [str(separator), list(parts)]} if all(isinstance(p, str) for p in parts):
+            return _scalar(separator.join(parts), shape)
         case str() | int() | float() if shape == TEXT:
             return str(value)
         case str() | int() | float() if shape == NUMBER:

@@ -129,8 +129,9 @@ class Environment(Runtime):
     tests: Literal["integration", "e2e"] | None = None
     """The suite that must pass after a deployment, before the next environment is touched."""
     approval: bool = False
-    """Whether a person has to approve before this environment is deployed. What needs approval is also protected from
-    deletion. Default: false."""
+    """Whether a person has to approve before this environment is deployed. Its load balancers and what holds data are
+    protected from deletion as well, and its stacks where the CDK CLI deploys them: CodePipeline cannot, so
+    `nova doctor` prints the command. Default: false."""
     on_failure: Literal["stop", "retry", "rollback"] = "stop"
     """What the pipeline does when a deployment or test of this environment fails: stop there, retry the failed actions
     once, or deploy the last good execution again. A failed stack restores itself in every case. Default: stop."""

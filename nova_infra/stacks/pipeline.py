@@ -297,7 +297,7 @@ class NovaPipelineStack(cdk.Stack):
             self.pipeline.add_wave(f"Approve{name}", post=[brief, approval])
         tests: list[pipelines.Step] = []
         if environment.tests is not None:
-            tests = [EnvironmentTestStep(environment.tests, tools=tools, url=url)]
+            tests = [EnvironmentTestStep(environment.tests, tools=tools, url=url, environment=environment.name)]
         verify = about("verify", role="release")
         for test in tests:
             # Not side by side: a new account may run one build at a time.

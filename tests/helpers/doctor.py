@@ -30,7 +30,14 @@ def parameter(value: str) -> dict[str, Any]:
 
 
 def stack(trusted: str) -> dict[str, Any]:
-    return {"Stacks": [{"Parameters": [{"ParameterKey": "TrustedAccounts", "ParameterValue": trusted}]}]}
+    return {
+        "Stacks": [
+            {
+                "EnableTerminationProtection": True,
+                "Parameters": [{"ParameterKey": "TrustedAccounts", "ParameterValue": trusted}],
+            }
+        ]
+    }
 
 
 GOOD: dict[str, Any] = {

@@ -46,6 +46,14 @@ def is_reachable(service: Service) -> bool:
     return not (service.protocol == "grpc" or service.internal or any("*" in host for host in service.hosts[:1]))
 
 
+def reached_from_outside(service: Service) -> tuple[str, str] | None:
+    """A path that leads to a service through the public load balancer, and the ``Host`` to write, if it has its own."""
+    if service.kind != "web" or not is_reachable(service):
+        return None
+    path = (service.paths or ("/*",))[0].replace("*", "").replace("?", "x")
+    return path, service.hosts[0] if service.hosts else ""
+
+
 def default_paths(service: Service) -> tuple[str, ...]:
     """What a service is asked by default; nothing where it cannot be asked through the load balancer."""
     if not is_reachable(service):

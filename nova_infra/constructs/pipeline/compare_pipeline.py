@@ -138,7 +138,7 @@ def deployment(name: str, artifact: Any, names: list[str]) -> Iterator[str]:
     if artifact.get("environment") != place or any(properties.get(key) != places[key] for key in places):
         yield f"{name} would be deployed elsewhere, by other roles, or from another template"
     bootstrap = f"/cdk-bootstrap/{qualifier}/version"
-    protected = {"terminationProtection": True, "bootstrapStackVersionSsmParameter": bootstrap} if is_own else {}
+    protected = {"terminationProtection": True, **({"bootstrapStackVersionSsmParameter": bootstrap} if is_own else {})}
     # Such as a policy for the role's session, parameters, or a topic to report to.
     others = {key: value for key, value in properties.items() if key not in INERT | places.keys() and value}
     if others != protected:

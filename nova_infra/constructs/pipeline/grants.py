@@ -47,6 +47,7 @@ def acknowledge_grants(
         if isinstance(node, iam.Role):
             _accept_assets(node, partition=partition, place=place)
     for support in pipeline.pipeline.cross_region_support.values():
+        support.stack.termination_protection = stack.termination_protection
         _accept_replica(support.replication_bucket, pipeline.pipeline.role, stack=stack)
     said = "A login to ECR and the lists of Inspector have no narrower resource; one build makes and signs all images"
     for step in images:

@@ -17,7 +17,7 @@ from nova_infra.config import Environment
 from nova_infra.constructs.images.image_publishing import image_publishing, image_signing
 from nova_infra.constructs.pipeline.built_assembly import refuse_another, refuse_others
 from nova_infra.constructs.statements import allow
-from nova_infra.names import GATED_VARIABLE, LOADED_VARIABLE, Role, role_name, step_role_name
+from nova_infra.names import ENVIRONMENT_VARIABLE, GATED_VARIABLE, LOADED_VARIABLE, Role, role_name, step_role_name
 
 SETUP = "make setup"
 
@@ -209,6 +209,7 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
         *,
         tools: Tools,
         url: CfnOutput,
+        environment: str,
     ) -> None:
         """Create the step."""
         browser = suite == "e2e"
@@ -216,7 +217,7 @@ class EnvironmentTestStep(pipelines.CodeBuildStep):
             "E2ETests" if browser else "IntegrationTests",
             input=tools.source,
             additional_inputs={TOOLS: tools.archive},
-            env={**TESTS, **FROM_TOOLS},
+            env={**TESTS, **FROM_TOOLS, ENVIRONMENT_VARIABLE: environment},
             install_commands=[SETUP, *(["make browser"] if browser else [])],
             commands=[f"make {suite}"],
             env_from_cfn_outputs={"BASE_URL": url},

@@ -11,7 +11,8 @@ from nova_infra.constructs.statements import allow, allow_passing
 from nova_infra.names import bootstrap_bucket_name
 
 # The resource types' handlers call these: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ecr.
-# None deletes a repository or an image, or makes tags mutable.
+# None deletes a repository or an image. Each update of a repository sets again whether its tags can be overwritten, to
+# what the template says (UpdateHandler.java): without that action no policy would change, and no rollback would work.
 _REPOSITORY_WRITES = (
     "ecr:CreateRepository",
     "ecr:DeleteLifecyclePolicy",
@@ -21,6 +22,7 @@ _REPOSITORY_WRITES = (
     "ecr:GetRepositoryPolicy",
     "ecr:ListTagsForResource",
     "ecr:PutImageScanningConfiguration",
+    "ecr:PutImageTagMutability",
     "ecr:PutLifecyclePolicy",
     "ecr:SetRepositoryPolicy",
     "ecr:TagResource",

@@ -23,9 +23,9 @@ from nova_infra.machine.parallel import threads
 from nova_infra.names import BOOTSTRAP_VERSION, DEPLOY_REGISTRY, repository_name
 from nova_infra.operations.doctor.boundary import boundary_checks
 from nova_infra.operations.doctor.check import Check, is_anothers, not_known
-from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
+from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer, existing_network
 from nova_infra.operations.doctor.first import first_in_environment, first_in_toolchain
-from nova_infra.operations.doctor.networks import existing_network
+from nova_infra.operations.doctor.protection import unprotected_stacks
 from nova_infra.operations.doctor.quotas import build_quotas, environment_quotas
 
 BOOTSTRAP_STACK = "CDKToolkit"
@@ -161,6 +161,7 @@ def _environment_checks(
         for parameter in sorted({each.parameter for each in secrets if each.parameter is not None}):
             yield _parameter(parameter, access)
         yield from environment_quotas(config, environment, access)
+        yield from unprotected_stacks(config, environment, access)
         if first:
             yield from first_in_environment(config, environment, access)
 

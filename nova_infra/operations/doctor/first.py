@@ -49,7 +49,9 @@ def first_in_environment(config: Config, environment: Environment, access: Accou
             None, "GitHub's claims in STS, and canaries in ECS: AWS announced them for its commercial regions alone"
         )
     if environment.waf:
-        yield _firewall(environment_prefix(config.platform.name, environment.name), environment.approval, access)
+        yield _firewall(
+            environment_prefix(config.platform.name, environment.name), environment.approval, environment.region, access
+        )
     if environment.account != config.toolchain.account:
         yield from _identity_provider(config, environment.account, access)
 
@@ -96,7 +98,7 @@ def _service_linked_role(role: str, service: str, access: Account) -> Check:
     return Check(True, f"role {role}")
 
 
-def _firewall(prefix: str, guarded: bool, access: Account) -> Check:
+def _firewall(prefix: str, guarded: bool, region: str, access: Account) -> Check:
     """Check the firewall's association, which sometimes fails right after its ACL and load balancer are created."""
     stack = platform_stack_name(prefix)
     failed = Stack(stack, "ROLLBACK_FAILED", protected=guarded)
@@ -107,7 +109,7 @@ def _firewall(prefix: str, guarded: bool, access: Account) -> Check:
             return Check(
                 True,
                 f"firewall: {stack} is not deployed yet",
-                f"if that fails at its association: {removal(failed)}, and again",
+                f"if that fails at its association: {removal(failed, region)}, and again",
             )
         return not_known(f"the firewall of {stack}", error)
     arns = {resource["ResourceType"]: str(resource.get("PhysicalResourceId", "")) for resource in found}

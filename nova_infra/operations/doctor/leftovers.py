@@ -46,15 +46,15 @@ def leftovers(config: Config, environment: Environment, access: Account) -> Iter
     }
     for stack, finders in looks.items():
         try:
-            status = _status(stack, access) if finders else ""
-            if not finders or _is_deployed(status):
-                continue
+            status = _status(stack, access)
             if status in ("ROLLBACK_FAILED", "DELETE_FAILED"):
-                remedy = removal(Stack(stack, status, protected=environment.approval))
+                remedy = removal(Stack(stack, status, protected=environment.approval), environment.region)
                 yield Check(
                     False, f"{stack} is in {status}, with some of what it has made", f"{remedy}; then ask again"
                 )
                 continue  # what it has made goes with it
+            if _is_deployed(status):
+                continue
             for find in finders:
                 yield from find(access)
         except NovaError as error:

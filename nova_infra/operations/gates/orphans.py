@@ -88,7 +88,7 @@ def rule_of(properties: Mapping[str, Any]) -> ListenerRule:
         tuple(_values(conditions, "path-pattern", "PathPatternConfig")),
         tuple(_values(conditions, "host-header", "HostHeaderConfig")),
         # A rule that asks for more than a host and a path does not take all requests of either.
-        is_for_tests(properties) or any(each.get("Field") in _NARROWER or _by_expression(each) for each in conditions),
+        any(each.get("Field") in _NARROWER or _by_expression(each) for each in conditions),
     )
 
 

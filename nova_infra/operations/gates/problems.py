@@ -110,13 +110,13 @@ def way_out(stack: Stack) -> str:
             return stack.reason or f"see {command.format('describe-stack-events')}"
 
 
-def removal(stack: Stack) -> str:
+def removal(stack: Stack, region: str = "") -> str:
     """How to delete a stack, with what refuses it taken off first: its own protection, and that of load balancers.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-protect-stacks.html and
     https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html#deletion-protection
     """
-    command = f"aws cloudformation {{}} --stack-name {stack.name}"
+    command = f"aws cloudformation {{}}{f' --region {region}' if region else ''} --stack-name {stack.name}"
     steps = [command.format("delete-stack")]
     if stack.protected:
         steps.insert(0, command.format("update-termination-protection --no-enable-termination-protection"))

@@ -17,6 +17,7 @@ from nova_infra.operations.planner.blockers.cloudformation.names import (
     kept_names,
     names_from_outside,
     names_that_may_be_needed_twice,
+    names_without_a_way_back,
     taken_names,
     taken_roles_of_services,
 )
@@ -133,6 +134,7 @@ _OBSERVERS: Sequence[Callable[[Step], Iterator[Consequence]]] = (
     names_that_may_be_needed_twice,
     kept_names,
     names_from_outside,
+    names_without_a_way_back,
     closed_addresses,
     unfiltered,
     emptied_groups,

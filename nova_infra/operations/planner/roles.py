@@ -175,7 +175,11 @@ _ARNS = {
     "AWS::SecretsManager::Secret": ("Name", "arn:aws:secretsmanager:{}:secret:{}"),
     "AWS::StepFunctions::StateMachine": ("StateMachineName", "arn:aws:states:{}:stateMachine:{}"),
 }
-_PSEUDO = re.compile(r'", \{"Ref": "AWS::\w+"\}, "|\$\{AWS::\w+\}')
+_SERVICES = {"elasticloadbalancingv2": "elasticloadbalancing", "kinesisfirehose": "firehose", "opensearchservice": "es"}
+"""Services that ARNs call otherwise than types do."""
+_HAVE_PARTS = ("AWS::DynamoDB::", "AWS::S3::", "AWS::ElasticLoadBalancingV2::", "AWS::WAFv2::", "AWS::Events::")
+"""What begins types whose ARNs may go on behind the name, as by a table's index, or end in letters of AWS's."""
+_WITHIN = re.compile(r'", \{[^{}]*\}, "|\$\{[^{}]*\}')
 """A region, an account or a partition within a text, as ``Fn::Join`` and ``Fn::Sub`` have it in JSON."""
 _RANDOM = "-AbCdEfGhIjKl"
 """Characters that CloudFormation puts behind a name that it makes: no policy can foresee them."""
@@ -216,7 +220,10 @@ def policy_names(
 
 
 def by_arn(template: Template, place: StackPlace, names: Iterable[str]) -> tuple[str, ...]:
-    """Names of resources as policies say them: ARNs for references, also those written out."""
+    """Names of resources as policies say them, with its ARN for a reference to one that has a name of its own.
+
+    A template may name by its ARN what it has held before, such as a queue with ``existing = true``.
+    """
 
     def arn_of(reference: re.Match[str]) -> str:
         resource = template.resources.get(reference[1], {})
@@ -230,14 +237,14 @@ def by_arn(template: Template, place: StackPlace, names: Iterable[str]) -> tuple
 
 def names_arn(properties: Iterable[Any], kind: str, name: str) -> bool:
     """Whether any of some properties has the ARN of a resource of that type and name, or a queue's URL."""
-    text = re.sub(_PSEUDO, "*", json.dumps([*properties]))
-    _, service, word = kind.lower().split("::")
-    ordinary = f'arn:aws:{service}:{{}}:{word}[:/](?:[^"]*/)?{{}}'
+    text = re.sub(_WITHIN, "*", json.dumps([*properties]))
+    service = kind.lower().split("::")[1]
+    ordinary = f'arn:aws:{_SERVICES.get(service, service)}:{{}}:(?:[^"]*[:/])?{{}}'
     arn = _ARNS.get(kind, ("", ordinary))[1].replace("aws", r"[\w*-]+", 1)
     arn = arn.format('[^:"]*:[^:"]*', re.escape(name.lstrip("/")))
     url = rf"|/([0-9]{{12}}|\*)/{re.escape(name)}" if kind == "AWS::SQS::Queue" else ""
     suffix = r"(-[\w?]{6})?" if kind == "AWS::SecretsManager::Secret" else ""
-    within = "" if kind in ("AWS::DynamoDB::Table", "AWS::S3::Bucket") else "/"  # such as a table's index
+    within = "" if kind.startswith(_HAVE_PARTS) else "/"
     return re.search(rf"({arn}{url}){suffix}(?![\w.{within}-])", text) is not None
 
 

@@ -108,5 +108,5 @@ def _cdk_deploy(what: str, assembly: Path, stacks: str, *options: str) -> None:
     if status:
         raise AwsError(
             f"{what}: cdk deploy exited with {status}: see its output above; "
-            "CloudFormation has restored the stacks that failed"
+            "CloudFormation has restored the stacks that failed, unless one ends in UPDATE_ROLLBACK_FAILED"
         )

@@ -1,6 +1,6 @@
-"""Names by which services find each other (Cloud Map, Service Connect), as far as variables hold them.
+"""Names by which services find each other (Cloud Map, Service Connect), in variables and in containers' programs.
 
-What a task's code or files hold is not known, and Service Connect's proxies are not played.
+A program that runs from sources finds them in its variables alone. Service Connect's proxies are not played.
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-connect-concepts.html,
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-discovery.html
 """
@@ -28,6 +28,10 @@ _NOT_BY_TLS = "".join(f"(?<!{each}://)" for each in ("https", "wss", "rediss", "
 """Precedes no address that a certificate is for: its name must stay."""
 _NOWHERE = ("", 0)
 """The way to a service whose security groups do not let the caller in: nothing is ever answered there."""
+_SILENT = "192.0.2.1"
+"""An address that nobody has (RFC 5737, TEST-NET-1)."""
+_FIRST_SECONDS = 5.0
+"""How long a client may take to say which of several names it asks."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,18 @@ class _Name:
 class Discovery:
     """The names of one environment, each of which leads to an address of this machine."""
 
-    def __init__(self, services: Mapping[str, PlayedService], called: dict[str, int], runtime: TaskRuntime) -> None:
+    def __init__(
+        self, services: Mapping[str, PlayedService], called: dict[str, int], runtime: TaskRuntime, gaps: list[str]
+    ) -> None:
         """Begin without any.
 
         Args:
             services: The environment's services by name.
             called: How often each was called by its name is noted here.
+            gaps: A name that leads nowhere here is added to these sentences.
         """
+        self._gaps = gaps
+        self._entrances: set[int] = set()
         self._services = services
         self._called = called
         self._gateway = runtime.gateway
@@ -92,6 +101,7 @@ class Discovery:
                 for way in ((name.service, name.target_port), _NOWHERE):
                     if way not in self._ports:
                         await self._open(way)
+                await self._enter(name)
 
     def _names_of(self, stack: PlayedStack, service: Mapping[str, Any]) -> Iterator[_Name]:
         tasks = {stack.ref(each): stack.properties(each) for each in stack.resources("AWS::ECS::TaskDefinition")}
@@ -131,6 +141,13 @@ class Discovery:
             found = {key: pattern.sub(f"{self._here}:{self._ports[way]}", value) for key, value in found.items()}
         return found
 
+    def hosts(self, task_definition: str) -> dict[str, str]:
+        """The names that a service's containers know, to the address that each leads to; none from sources."""
+        known = [each for each in self._names.values() if each.port in self._entrances]
+        known = [each for each in known if self._is_known_to(each, task_definition)]
+        open_last = sorted((self._is_open(each, task_definition), each.host) for each in known)
+        return {host: str(self._gateway) if is_open else _SILENT for is_open, host in open_last}
+
     def stop(self) -> None:
         """Close every port."""
         for server in self._servers:  # Not waited for: from Python 3.12 on, that takes as long as any connection.
@@ -147,6 +164,26 @@ class Discovery:
         if self._gateway is not None:
             self._servers.append(await asyncio.start_server(handle, sock=bound(self._gateway, port)))
 
+    async def _enter(self, name: _Name) -> None:
+        """Listen at a name's own port, where containers find this machine."""
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.closing(writer):
+                meant = {each.host: each.service for each in self._names.values() if each.port == name.port}
+                first, host = (b"", name.host) if len({*meant.values()}) == 1 else await _host_asked(reader)
+                if host in meant:
+                    await self._connect(meant[host], reader, writer, first)
+
+        if self._gateway is None or name.port in self._entrances:
+            return
+        try:
+            server = await asyncio.start_server(handle, sock=bound(self._gateway, name.port))
+        except OSError as error:
+            self._gaps.append(f"{name.host}:{name.port} leads nowhere here: {error.strerror}")
+            return
+        self._servers.append(server)
+        self._entrances.add(name.port)
+
     def _is_known_to(self, name: _Name, task_definition: str) -> bool:
         if name.space is None:
             return True
@@ -161,7 +198,9 @@ class Discovery:
             rules is None or any(_opens(rule, callers, name.target_port) for rule in rules) for rules in known
         )
 
-    async def _connect(self, service: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(
+        self, service: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes = b""
+    ) -> None:
         played = self._services.get(service)
         entries = played.tasks if played is not None else []
         tasks = [each.task for each in entries if each.task.running and not each.target.draining]
@@ -171,7 +210,18 @@ class Discovery:
         with contextlib.suppress(OSError):
             back, forth = await asyncio.open_connection("127.0.0.1", tasks[next(self._turns) % len(tasks)].port)
             with contextlib.closing(forth):
+                forth.write(first)
                 await gather(pass_on(reader, forth), pass_on(back, writer))
+
+
+async def _host_asked(reader: asyncio.StreamReader) -> tuple[bytes, str]:
+    """What a client of HTTP/1.1 sends first, and the host that it asks; empty for another protocol."""
+    try:
+        first = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _FIRST_SECONDS)
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
+        return b"", ""
+    found = re.search(rb"(?i)\r\nhost: *([^\s:]+)", first)
+    return first, found[1].decode("latin-1").lower() if found else ""
 
 
 def _opens(rule: Mapping[str, Any], callers: tuple[str, ...], port: int) -> bool:

@@ -94,7 +94,7 @@ class PlayedEnvironment:
         self._revisions = Revisions(home)
         running: dict[str, PlayedService] = {}
         self._balancers = LoadBalancers(running, store=self.monitoring.store, pace=self._pace, gateway=runtime.gateway)
-        self._discovery = Discovery(running, record.called, runtime)
+        self._discovery = Discovery(running, record.called, runtime, record.not_rehearsed)
         self._services = Services(
             name,
             running,
@@ -341,4 +341,5 @@ class PlayedEnvironment:
             for key, value in led.environment.items()
         }
         environment = self._discovery.lead(environment, reference)
-        return self._dependencies.provide(replace(led, environment=environment))
+        found = self._dependencies.provide(replace(led, environment=environment))
+        return replace(found, hosts={**self._discovery.hosts(reference), **found.hosts})

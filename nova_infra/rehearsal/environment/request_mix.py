@@ -140,9 +140,12 @@ class Asked:
         target: Target,
         status: int,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: bytes | None,
     ) -> str:
         """Learn the shape of a target's good answer, and what the request has made.
+
+        Args:
+            body: None where it cannot be read.
 
         Returns:
             The operation for which the answer counts: a read of what was made counts apart.
@@ -150,13 +153,12 @@ class Asked:
         revision, port = target.revision, target.task.port
         if revision not in self.answers:
             return each.operation
-        operation = each.reads.read(each.operation, revision, port) if each.reads else each.operation
         if 200 <= status < 300:
-            self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
-        if status in _HAS_MADE and (found := made_by(each, self._samples, headers, body)) is not None:
+            self.shapes.setdefault(revision, {}).setdefault(each.operation, Shape()).note(headers, body)
+        if status in _HAS_MADE and body is not None and (found := made_by(each, self._samples, headers, body)):
             reader, path = found
             await self._note_made(session, reader, Made(path, each.operation, revision, port))
-        return operation
+        return each.reads.read(each.operation, revision, port) if each.reads else each.operation
 
     async def _note_made(self, session: aiohttp.ClientSession, reader: str, made: Made) -> None:
         """Have what was made read again, if the task that made it gives it when it is asked itself."""

@@ -10,6 +10,7 @@ from nova_infra.containers.errors import OF_A_STAND_IN, EngineError
 from nova_infra.deployed.aws.toolchain import failed_tests_in
 from nova_infra.documents.last_words import telling_first
 from nova_infra.documents.text import shortened
+from nova_infra.machine import git
 from nova_infra.machine.commands import run_command
 from nova_infra.names import GATED_VARIABLE
 from nova_infra.rehearsal.delivery.definition import BuildAction, DeployAction, Stage
@@ -81,6 +82,18 @@ def asks_aws(commands: Sequence[str], synthesized: Path | None = None) -> bool:
         synthesized: The assembly that it makes, if it does: that of an app asks for what nobody has looked up.
     """
     return any(map(_AWS.search, commands)) or (synthesized is not None and bool(not_looked_up(synthesized)))
+
+
+def begins_in(sources: Path, action: BuildAction) -> Path:
+    """The directory in which an app's build begins: its repository's, if its commands name the app's directory there.
+
+    CodeBuild checks out the whole repository, and an app may be a part of it.
+    """
+    within = (git.read(sources, "rev-parse", "--show-prefix") or "").strip().rstrip("/")
+    named = re.compile(rf"(?<![\w.-]){re.escape(within)}(?![\w.-])")
+    if within and any(map(named.search, (*action.commands, action.leaves))):
+        return sources.resolve().parents[within.count("/")]
+    return sources
 
 
 def manifest_of(directory: Path) -> float:

@@ -27,6 +27,7 @@ from nova_infra.rehearsal.environment.environment import PlayedEnvironment
 from nova_infra.rehearsal.pipeline.builds import (
     ActionFailedError,
     asks_aws,
+    begins_in,
     led_here,
     left_to_suite,
     log_name,
@@ -294,6 +295,8 @@ class Player:
         log = self.logs / log_name(f"{stage.name}.{action.name}")
         log.unlink(missing_ok=True)
         place = self.tools or self.candidate.sources
+        if self.candidate.app:
+            place = begins_in(place, action)
         written = manifest_of(place / action.leaves)
         for command in commands:
             self.tell(f"{stage.name}.{action.name}: {command}")

@@ -125,7 +125,9 @@ def _went_through(record: Record, drills: Sequence[DrillResult]) -> tuple[str, s
 def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
     """How to test what was left untested."""
     silent, again = [each for each in record.deployments if untested(record, each)], to_play(record.app)
-    if any(each.has_requests for each in silent):
+    if asked := [each for each in silent if each.has_requests]:
+        if any(each.answers and each.asked_from != "their paths" for each in asked):
+            return f"Handle those requests, or correct what names them, and play it again: {again}"
         return f"Add requests to {place_of(REQUESTS, in_project=not record.app)}, and play it again: {again}"
     if any(each.service in queue.workers for each in silent for queue in record.queues.values()):
         place = place_of(MESSAGES, in_project=not record.app)
@@ -189,8 +191,6 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
     there = [each for each in record.deployments if each.environment == stage.name and not each.takes_back]
     own = {each.service for each in there if action is not None and each.service == short_name(action.name)}
     served = any(each.requests_to(each.new).served for each in there if each.service in own)
-    if ended := _ended(record, stage.name, there) if not own or served else []:
-        return f" The cause: {'; '.join([*ended, *filter(None, map(what_breaks, there))])}."
     for each in there:
         if clause := what_breaks(each):
             is_cause = not own or served or each.service in own
@@ -198,21 +198,17 @@ def _cause(record: Record, stage: StageRecord, action: ActionRecord | None) -> s
     return "".join(f" The cause: {clause}." for clause in what_others_break(record, stage.name)[:1])
 
 
-def _ended(record: Record, environment: str, there: Sequence[DeploymentRecord]) -> list[str]:
-    """Which deployed tasks ended by themselves where requests failed, a clause each."""
-    if not record.load.get(environment, Requests()).failed:
-        return []
-    went_through = [each for each in there if each.outcome == "completed" and not each.baseline]
-    during = [clause for each in went_through if (clause := loses(each))]
-    tasks = tuple(f"a task of {each.new} " for each in went_through)
-    return during + [each for each in record.lost if each.startswith(tasks)]
-
-
 def _meanwhile(record: Record, stage: StageRecord) -> list[str]:
-    """What happened to users and messages in a stage that failed and what alarms do not say, a clause each."""
-    there = {each.service for each in record.deployments if each.environment == stage.name}
-    queues = [handled_twice(name, each) for name, each in record.queues.items() if there & {*each.workers}]
-    return [clause for clause in [*queues, *record.waits.get(stage.name, [])] if clause]
+    """What happened to users, tasks and messages in a stage that failed and alarms do not say, a clause each."""
+    there = [each for each in record.deployments if each.environment == stage.name]
+    services = {each.service for each in there}
+    queues = [handled_twice(name, each) for name, each in record.queues.items() if services & {*each.workers}]
+    ended: list[str] = []
+    if record.load.get(stage.name, Requests()).failed:
+        went = [each for each in there if each.outcome == "completed" and not (each.baseline or each.takes_back)]
+        ended = [each for each in record.lost if each.startswith(tuple(f"a task of {one.new} " for one in went))]
+        ended += map(loses, went)
+    return [clause for clause in [*ended, *queues, *record.waits.get(stage.name, [])] if clause]
 
 
 def _too_busy(record: Record, deployment: DeploymentRecord) -> str:

@@ -10,9 +10,9 @@ from urllib.parse import quote, urljoin, urlsplit
 from nova_infra.rehearsal.requests.sample import SampleRequest
 
 _MOST_BYTES = 64 * 1024
-_MOST_LETTERS = 200
+_ID = re.compile(r"(?!\.\.?$)[^\x00-\x1f\ud800-\udfff]{1,200}")
 _NAMES = ("id", "identifier", "uuid")
-_NAMED_ID = re.compile(r"(\w+?)(?:[_-]id|Id|ID)")
+_NAMED_ID = re.compile(r"(\w{3,}?)(?:[_-]id|Id|ID)")
 
 
 def made_by(
@@ -37,20 +37,20 @@ def made_by(
                 return operation, path
             if (found := _id_in(body, last[1:-1], collection)) is not None:
                 end = "/" if template.endswith("/") else ""
-                return operation, f"{sent.rstrip('/')}/{quote(found, safe='')}{end}"
+                return operation, f"{sent.rstrip('/')}/{found}{end}"
     return None
 
 
 def _location(sent: str, headers: Sequence[tuple[str, str]]) -> str:
     """The path of the place that an answer names (RFC 9110, 10.2.2); empty where it names none."""
     where = next((value for name, value in headers if name.lower() == "location"), "")
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError):  # half an address, such as http://[
         return urlsplit(urljoin(f"http://service{sent}", where)).path if where else ""
     return ""
 
 
 def _id_in(body: bytes, parameter: str, collection: str) -> str | None:
-    """The id in a body of JSON, under the parameter's name or one that ids have."""
+    """The id in a body of JSON, under the parameter's name or one that ids have, as addresses have it."""
     content: Any = None
     with contextlib.suppress(ValueError, RecursionError):
         content = json.loads(body) if len(body) <= _MOST_BYTES else None
@@ -61,7 +61,7 @@ def _id_in(body: bytes, parameter: str, collection: str) -> str | None:
             for key, value in fields.items():
                 is_it = key.lower() == name.lower() if name else _is_named_for(key, collection)
                 if is_it and isinstance(value, str | int) and not isinstance(value, bool):
-                    return str(value) if 0 < len(str(value)) <= _MOST_LETTERS else None
+                    return quote(str(value), safe="") if _ID.fullmatch(str(value)) else None
     return None
 
 

@@ -14,6 +14,7 @@ from helpers.exhaustive import one_of_each
 from helpers.small_pipeline import small_pipeline
 from nova_infra.checks.rules import findings
 from nova_infra.checks.shapes import FLAG, NUMBER, SHAPES, TEXT, ListOf
+from nova_infra.checks.shapes import read as read_properties
 from nova_infra.operations.changes.cost import cost
 
 Template = dict[str, Any]
@@ -32,6 +33,7 @@ ODD: tuple[Any, ...] = (
     *(None, True, False, 7, -0.5, 1e308, "text", "", "NaN", "7" * 400),
     *([], {}, [None], [[]], ["text", None], [{"Ref": "Given"}], {"Key": 3}, {"Fn::If": ["Wide"]}, {"Fn::If": 1}),
     {"Ref": "AWS::NoValue"},
+    *({"Fn::Join": each} for each in (["", ["text", 7]], [7, ["text"]], ["", ["text", {"Ref": "Given"}]])),
 )
 
 
@@ -243,3 +245,18 @@ def test_an_alarm_that_rolls_nothing_back_may_take_its_numbers_from_parameters()
     assert findings({"Resources": {"Alarm": alarm}}) == []
     unread = {"Type": "AWS::CloudWatch::Alarm", "Properties": {**alarm["Properties"], "AlarmActions": {"Ref": "Given"}}}
     assert {rule.id for rule, _ in findings({"Resources": {"Alarm": unread}})} == {"NOVA-R08", "NOVA-R22"}
+
+
+@pytest.mark.parametrize(
+    ("joined", "shape", "found"),
+    [
+        (["-", ["one", "two"]], TEXT, "one-two"),
+        (["", ["1", "7"]], NUMBER, 17),
+        (["", ["tr", "ue"]], FLAG, True),
+        (["", ["one", "two"]], NUMBER, None),
+        (["", ["one", 7]], TEXT, "${Fn::Join}"),
+        (["", ["one", {"Ref": "Given"}]], TEXT, "${Fn::Join}"),
+    ],
+)
+def test_texts_that_are_joined_are_read_as_what_they_come_to(joined: Any, shape: Any, found: Any) -> None:
+    assert read_properties({"Key": {"Fn::Join": joined}}, {"Key": shape}).get("Key") == found

@@ -61,6 +61,7 @@ def test_copies_outlive_their_stack_unless_they_were_never_made(made: Assembly) 
     [far] = [name for name in made.templates if "-support-" in name]
     [bucket] = made.resources(far, "AWS::S3::Bucket").values()
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert [each for each in made.protected if "-support-" in each], "its key would be deleted with it"
 
 
 def test_what_deploys_there_before_an_approval_reads_the_copies_and_changes_none(made: Assembly) -> None:

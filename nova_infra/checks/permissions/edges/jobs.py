@@ -151,8 +151,8 @@ def _repositories(account: str, registries: Sequence[str], taken: Sequence[str])
     yield _Work(
         (
             *("ecr:CreateRepository", "ecr:DeleteLifecyclePolicy", "ecr:DeleteRepositoryPolicy"),
-            *("ecr:PutImageScanningConfiguration", "ecr:PutLifecyclePolicy", "ecr:SetRepositoryPolicy"),
-            *("ecr:TagResource", "ecr:UntagResource"),
+            *("ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability", "ecr:PutLifecyclePolicy"),
+            *("ecr:SetRepositoryPolicy", "ecr:TagResource", "ecr:UntagResource"),
         ),
         _arns(account, registries),
     )

@@ -155,8 +155,12 @@ SERVICES: dict[str, dict[str, Any]] = {
         ),
         "PlatformVersion": ANY,
         "NetworkConfiguration": ANY,
-        "ServiceConnectConfiguration": NotPlayed("Service Connect: only addresses in variables lead to services"),
-        "ServiceRegistries": NotPlayed("service discovery: only addresses in variables lead to services"),
+        "ServiceConnectConfiguration": NotPlayed(
+            "Service Connect's proxies; from sources, names lead to services in variables alone"
+        ),
+        "ServiceRegistries": NotPlayed(
+            "service discovery by DNS; from sources, names lead to services in variables alone"
+        ),
         "VpcLatticeConfigurations": NotPlayed("requests that come through VPC Lattice"),
         "VolumeConfigurations": NotPlayed("volumes of EBS: each task has an empty directory there"),
         "SchedulingStrategy": Only(("REPLICA",)),

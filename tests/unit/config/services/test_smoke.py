@@ -7,7 +7,7 @@ import pytest
 
 from nova_infra.config import Domain, Rollout, Service, parse_config
 from nova_infra.config.resolved import resolved
-from nova_infra.config.services.smoke import followed_to, smoke_paths
+from nova_infra.config.services.smoke import followed_to, reached_from_outside, smoke_paths
 
 KIT = ("/carts-service/version", "/carts-service/openapi.json")
 
@@ -49,6 +49,26 @@ def test_it_is_asked_what_leads_to_it(raw: dict[str, Any], service: dict[str, An
     rollout = Rollout.model_validate(data.get("rollout", {"strategy": "canary"}))
     found = smoke_paths(services[0], environment.model_copy(update={"rollout": rollout}), services)
     assert found == asked
+
+
+@pytest.mark.parametrize(
+    ("service", "reached"),
+    [
+        ({}, ("/carts-service/", "")),
+        ({"paths": ["/baskets/?/items*"]}, ("/baskets/x/items", "")),
+        ({"kit": False, "hosts": ["carts-{environment}.example.com"]}, ("/", "carts-staging.example.com")),
+        ({"kit": False, "hosts": ["carts.example.com"], "paths": ["/v2/*"]}, ("/v2/", "carts.example.com")),
+        ({"kit": False, "hosts": ["*.example.com"]}, None),
+        ({"internal": True}, None),
+        ({"kit": False, "protocol": "grpc", "paths": ["/shop.Carts/*"]}, None),
+    ],
+)
+def test_a_deployed_service_is_asked_by_its_own_host(
+    raw: dict[str, Any], service: dict[str, Any], reached: tuple[str, str] | None
+) -> None:
+    [_, staging, *_] = parse_config(raw).environments
+    data = raw["services"][0] | {key: tuple(each) if isinstance(each, list) else each for key, each in service.items()}
+    assert reached_from_outside(resolved(Service.model_validate(data), staging).service) == reached
 
 
 def test_no_smoke_paths_need_a_reason(raw: dict[str, Any], refused: Callable[[], str]) -> None:

@@ -25,7 +25,7 @@ def supported(tmp_path: Path, artifacts: dict[str, Any]) -> dict[str, Any]:
         "additionalMetadataFile": f"{SUPPORT}.metadata.json",
         "properties": {
             "templateFile": f"{SUPPORT}.template.json",
-            "terminationProtection": False,
+            "terminationProtection": True,
             "validateOnSynth": False,
             "assumeRoleArn": ROLE % "deploy",
             "cloudFormationExecutionRoleArn": ROLE % "cfn-exec",

@@ -15,8 +15,9 @@ from nova_infra.deployed.aws.client.errors import ServiceError
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.doctor import diagnose
+from nova_infra.operations.doctor.existing import existing_network
 from nova_infra.operations.doctor.leftovers import leftovers
-from nova_infra.operations.doctor.networks import existing_network
+from nova_infra.operations.doctor.protection import unprotected_stacks
 
 ROOT = Path(__file__).parents[4]
 VPC = "vpc-0123456789abcdef0"
@@ -174,6 +175,9 @@ def test_a_stack_whose_first_deployment_failed_holds_nothing_of_its_own(status: 
 def test_a_stack_that_was_not_undone_is_deleted_before_anything_of_it_is(status: str) -> None:
     config = configured()
     there = in_the_way(deployed=True, status=status, queues=("nova-prod-mails-dead",), balancers={"nova-prod": "x"})
+    assert "nova-prod-carts-service is" in " ".join(
+        what for _, what, _ in told(leftovers(config, config.environments[2], there))
+    ), "it makes nothing of a fixed name"
     said = told(leftovers(config, config.environments[2], there))
     assert {right for right, _, _ in said} == {False}
     assert [what for _, what, _ in said if "nova-prod-mails" in what] == [
@@ -181,7 +185,7 @@ def test_a_stack_that_was_not_undone_is_deleted_before_anything_of_it_is(status:
     ]
     [platform] = [remedy for _, what, remedy in said if what.startswith("nova-prod-platform")]
     assert "update-termination-protection" in platform
-    assert "delete-stack --stack-name nova-prod-platform" in platform
+    assert "delete-stack --region us-east-1 --stack-name nova-prod-platform" in platform
     assert not any("is there already" in what for _, what, _ in said)
 
 
@@ -221,6 +225,28 @@ def test_what_a_failed_deployment_left_behind_is_named_with_the_commands_that_re
     assert right is False
     assert what.startswith("the log group /nova/nova-prod-smoke is there already")
     assert remedy.endswith("aws logs delete-log-group --region us-east-1 --log-group-name /nova/nova-prod-smoke")
+
+
+def test_stacks_of_an_environment_with_an_approval_are_to_be_protected() -> None:
+    def stack(**asked: str) -> Any:
+        if asked["StackName"] == "nova-prod-mails":
+            return gone("ValidationError")
+        return {"Stacks": [{"EnableTerminationProtection": asked["StackName"].endswith("platform")}]}
+
+    config, account = configured(), Account(describe_stacks=stack)
+    [(right, what, remedy)] = told(unprotected_stacks(config, config.environments[2], account))
+    assert right is None
+    assert "nova-prod-overview, " in what
+    assert "nova-prod-shop" in what
+    assert "platform" not in what
+    assert "mails" not in what
+    assert remedy.startswith(f"for stack in {what.partition(':')[0].replace(',', '')}; do ")
+    assert " --region us-east-1 --stack-name $stack" in remedy
+    assert list(unprotected_stacks(config, config.environments[0], account)) == []
+    [(right, what, _)] = told(
+        unprotected_stacks(config, config.environments[2], Account(describe_stacks=gone("Throttling")))
+    )
+    assert (right, what.partition(":")[0]) == (None, "which stacks are protected from deletion")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from nova_infra.deployed.aws.client.errors import DeniedError, ServiceError
 from nova_infra.errors import NovaError
 from nova_infra.operations.doctor.check import Check
 from nova_infra.operations.doctor.existing import existing_cluster, existing_load_balancer
-from nova_infra.operations.doctor.networks import existing_network as network_checks
+from nova_infra.operations.doctor.existing import existing_network as network_checks
 from nova_infra.operations.doctor.quotas import environment_quotas
 
 STAGING = "222222222222"

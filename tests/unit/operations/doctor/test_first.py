@@ -110,7 +110,7 @@ def test_a_first_platform_comes_with_a_remedy_for_its_failure(checks: Any) -> No
     found = checks(first=True, **{**FIRST, "describe_stack_resources": missing("ValidationError")})["staging"]
     [check] = [check for check in found if check.what.startswith("firewall")]
     assert check.right is True
-    assert "delete-stack --stack-name nova-staging-platform" in check.remedy
+    assert "delete-stack --region us-east-1 --stack-name nova-staging-platform" in check.remedy
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from nova_infra.operations.gates.listener_rules import misdirected
 
 
@@ -21,6 +23,18 @@ def test_a_changed_rule_of_a_service_on_its_second_target_group_is_refused_with_
 
 def test_a_changed_rule_is_no_matter_while_the_first_target_group_serves() -> None:
     assert misdirected(set(), {"shop": template()}, {"shop": template("/store/*")}) == []
+
+
+@pytest.mark.parametrize(("header", "changes"), [("x-nova-test", False), ("x-tenant", True)])
+def test_the_rule_for_tests_of_a_new_revision_may_change(header: str, changes: bool) -> None:
+    before, after = template(), template()
+    for each, path in ((before, "/shop/*"), (after, "/store/*")):
+        rule = template(path, 2)["Resources"]["Rule"]
+        rule["Properties"]["Conditions"].append(
+            {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": header}}
+        )
+        each["Resources"]["Tests"] = rule
+    assert bool(misdirected({"shop"}, {"shop": before}, {"shop": after})) is changes
 
 
 def test_another_image_alone_changes_no_rule() -> None:

@@ -1,6 +1,7 @@
 """Services that find each other by names of Cloud Map and Service Connect."""
 
 import asyncio
+import socket
 from types import SimpleNamespace
 from typing import Any
 
@@ -68,7 +69,7 @@ async def asked(value: str, played: PlayedStack, called: dict[str, int]) -> str:
     task = SimpleNamespace(running=True, port=target.sockets[0].getsockname()[1])
     leaving = SimpleNamespace(task=SimpleNamespace(running=True, port=1), target=SimpleNamespace(draining=True))
     eggs: Any = SimpleNamespace(tasks=[leaving, SimpleNamespace(task=task, target=SimpleNamespace(draining=False))])
-    discovery = Discovery({"eggs": eggs}, called, SourceRuntime())
+    discovery = Discovery({"eggs": eggs}, called, SourceRuntime(), [])
     try:
         await discovery.apply(played)
         led = discovery.lead({"EGGS": value}, "s:1")["EGGS"]
@@ -152,3 +153,92 @@ def test_one_name_in_two_namespaces_leads_each_to_its_own() -> None:
     shop = played.template["Resources"]["Shop"]["Properties"]["ServiceConnectConfiguration"]
     shop["Namespace"] = {"Fn::GetAtt": ["Space", "Arn"]}
     assert answered("http://eggs", played, {}) == "a dozen"
+
+
+GATEWAY = "127.0.0.9"
+
+
+async def asked_by_name(played: PlayedStack, host: str, port: int, gaps: list[str]) -> tuple[dict[str, str], bytes]:
+    """The hosts of the shop's containers, and what answers there."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"a dozen: " + (await reader.readuntil(b"\r\n\r\n")).splitlines()[0])
+        writer.close()
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"none")
+        writer.close()
+
+    servers = [await asyncio.start_server(each, "127.0.0.1", 0) for each in (answer, refuse)]
+    eggs, shop = (
+        SimpleNamespace(
+            tasks=[
+                SimpleNamespace(
+                    task=SimpleNamespace(running=True, port=each.sockets[0].getsockname()[1]),
+                    target=SimpleNamespace(draining=False),
+                )
+            ]
+        )
+        for each in servers
+    )
+    runtime: Any = SimpleNamespace(gateway=GATEWAY, on_this_machine=lambda url: url)
+    services: Any = {"eggs": eggs, "shop": shop}
+    discovery = Discovery(services, {}, runtime, gaps)
+    try:
+        await discovery.apply(played)
+        hosts = discovery.hosts("s:1")
+        if hosts.get(host) != GATEWAY:
+            return hosts, b""
+        reader, writer = await asyncio.open_connection(GATEWAY, port)
+        writer.write(f"GET /all HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        said = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        return hosts, said
+    finally:
+        discovery.stop()
+        for server in servers:
+            server.close()
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind((GATEWAY, 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_program_in_a_container_asks_a_name_itself(both: bool) -> None:
+    """Several services have the same port: they are told apart by the host that a client asks."""
+    port, gaps = free_port(), list[str]()
+    more = {"Way": FROM_SHOP}
+    if both:
+        more |= {"Shop": service("Shop", **connect(DnsName="shop", Port=port))["Shop"]}
+    played = stack(found_by=connect(DnsName="eggs", Port=port), **more)
+    hosts, said = asyncio.run(asked_by_name(played, "eggs", port, gaps))
+    assert hosts == {"eggs": GATEWAY, **({"shop": "192.0.2.1"} if both else {})}
+    assert said == b"a dozen: GET /all HTTP/1.1"
+    assert gaps == []
+
+
+def test_a_name_is_known_to_members_of_its_namespace_alone() -> None:
+    port = free_port()
+    outside = service("Shop")["Shop"]
+    played = stack(found_by=connect(DnsName="eggs", Port=port), Way=FROM_SHOP, Shop=outside)
+    assert asyncio.run(asked_by_name(played, "eggs", port, [])) == ({}, b"")
+
+
+def test_a_name_whose_security_group_is_closed_leads_to_nobody() -> None:
+    port = free_port()
+    hosts, _ = asyncio.run(asked_by_name(stack(found_by=connect(DnsName="eggs", Port=port)), "eggs", port, []))
+    assert hosts == {"eggs": "192.0.2.1"}
+
+
+def test_a_port_that_this_machine_needs_itself_is_said() -> None:
+    gaps = list[str]()
+    with socket.socket() as taken:
+        taken.bind((GATEWAY, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        played = stack(found_by=connect(DnsName="eggs", Port=port), Way=FROM_SHOP)
+        assert asyncio.run(asked_by_name(played, "eggs", port, gaps)) == ({}, b"")
+    assert gaps == [f"eggs:{port} leads nowhere here: Address already in use"]

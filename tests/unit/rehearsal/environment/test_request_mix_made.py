@@ -22,7 +22,13 @@ PATHS = {"/tiny/notes": {"post": {}}, "/tiny/notes/{name}": {"get": {}}, "/tiny/
 
 
 def keeping(
-    *, shared: bool, made: int = 201, once: bool = False, late: bool = False, described: bool = True
+    *,
+    shared: bool,
+    made: int = 201,
+    packed: dict[str, str] | None = None,
+    once: bool = False,
+    late: bool = False,
+    described: bool = True,
 ) -> tuple[Answer, list[str]]:
     """A service that keeps notes, each task its own or all of them the same; and what it was asked for."""
     kept: set[tuple[int, str]] = set()
@@ -44,7 +50,7 @@ def keeping(
         if request.method == "POST":
             name = f"{next(numbers)}"
             kept.add((whose, name))
-            return web.json_response({"id": int(name)}, status=made)
+            return web.json_response({"id": int(name)}, status=made, headers=packed)
         found = (whose, name) in kept and not late
         kept.difference_update({(whose, name)} if once else ())
         return web.Response(status=200 if found or request.path == "/tiny/more" else 404)
@@ -96,6 +102,7 @@ def test_what_all_tasks_know_or_what_is_given_once_is_no_fault(
     ("answer", "sticky", "proofs"),
     [
         (keeping(shared=False, made=202), False, 0),  # accepted, and made later
+        (keeping(shared=False, packed={"Content-Encoding": "gzip"}), False, 0),  # which it is not
         (keeping(shared=False, late=True), False, 1),
         (keeping(shared=False), True, 0),
     ],

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from nova_infra.containers.errors import EngineError
+from nova_infra.machine import git
 from nova_infra.rehearsal.delivery.definition import BuildAction, Stage
 from nova_infra.rehearsal.pipeline.builds import (
     ActionFailedError,
     asks_aws,
+    begins_in,
     led_here,
     log_name,
     manifest_of,
@@ -140,3 +142,31 @@ def test_the_log_of_an_action_of_any_name_can_be_written(name: str, tmp_path: Pa
     for each in (name, name.replace("/", "-") + "x"):
         (tmp_path / log_name(each)).write_text("done")
     assert [each.name[:5] for each in tmp_path.iterdir()] == [name[:5]] * 2, "each has its own"
+
+
+@pytest.mark.parametrize(
+    ("commands", "leaves", "at_top"),
+    [
+        (("cd infra/shop; npx cdk synth",), "infra/shop/cdk.out", True),
+        (("pip install -r infra/shop/requirements.txt",), "cdk.out", True),
+        (("npx cdk synth",), "infra/shop/cdk.out", True),
+        (("npx cdk synth",), "cdk.out", False),
+        (("cd my-infra/shop; npx cdk synth",), "cdk.out", False),
+        (("cd infra/shops; npx cdk synth",), "cdk.out", False),
+    ],
+)
+def test_a_build_of_an_app_in_a_larger_repository_begins_where_its_commands_expect(
+    tmp_path: Path, commands: tuple[str, ...], leaves: str, at_top: bool
+) -> None:
+    app = tmp_path / "infra" / "shop"
+    app.mkdir(parents=True)
+    git.run(tmp_path, "init", "--quiet")
+    action = BuildAction("Synth", 1, (), commands, {}, privileged=False, updates_pipeline=False, leaves=leaves)
+    assert begins_in(app, action).resolve() == (tmp_path if at_top else app).resolve()
+
+
+def test_a_build_of_an_app_that_is_all_of_its_repository_begins_there(tmp_path: Path) -> None:
+    action = BuildAction("Synth", 1, (), ("cd infra",), {}, privileged=False, updates_pipeline=False)
+    assert begins_in(tmp_path, action) == tmp_path
+    git.run(tmp_path, "init", "--quiet")
+    assert begins_in(tmp_path, action) == tmp_path

@@ -108,7 +108,11 @@ def taken_roles_of_services(step: Step) -> Iterator[Refusal]:
 
 
 def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
-    """Warn that a resource with a fixed name may be replaced (cloudformation-coverage-roadmap#2214)."""
+    """Warn that a resource with a fixed name may be replaced: AWS does not document when, and its name forbids it.
+
+    Such as an ECS service that goes from a launch type to capacity providers:
+    https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/2214.
+    """
     for action in step.actions:
         known, resource = IDENTITIES.get(action.type), step.after.resources.get(action.logical_id)
         if action.action is not Action.MAY_REPLACE or known is None or not known.named or resource is None:
@@ -120,6 +124,28 @@ def names_that_may_be_needed_twice(step: Step) -> Iterator[Consequence]:
                 f"may be replaced ({action.because}), and its name is fixed: CloudFormation would refuse that; try it "
                 "in the first environment, or give it another name",
             )
+
+
+def names_without_a_way_back(step: Step) -> Iterator[Consequence]:
+    """Warn about a new resource that takes what another one of its stack gives up, such as a listener's port.
+
+    A rollback changes the other one back before it deletes what is new, which still holds it:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html (cleanup is last).
+    """
+    for action in step.actions if step.before is not None else ():
+        resource = step.after.resources.get(action.logical_id)
+        if action.action is not Action.CREATE or resource is None or action.type not in IDENTITIES:
+            continue
+        wanted = step.world.identity_of(step.after, resource)
+        owners = step.others_with(wanted, action.logical_id) if wanted is not None else ()
+        for owner in owners:
+            if wanted is not None and _moves_first(step, owner, wanted, resource):
+                yield step.note(
+                    action.logical_id,
+                    f"takes {_said(action.type, resource)} of {owner}, and a rollback would need it back before it "
+                    "deletes this: if one fails, delete this by hand, then `aws cloudformation "
+                    "continue-update-rollback`",
+                )
 
 
 def kept_names(step: Step) -> Iterator[Consequence]:
@@ -148,7 +174,11 @@ def kept_names(step: Step) -> Iterator[Consequence]:
 
 
 def names_from_outside(step: Step) -> Iterator[Consequence]:
-    """Warn about a new resource that the deployed stack names already: it may exist (import automatically)."""
+    """Warn about a new resource that the deployed stack names already, although none makes it: it may well exist.
+
+    Such as a queue that had ``existing = true``:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html.
+    """
     for action in step.actions if step.before is not None else ():
         known, resource = IDENTITIES.get(action.type), step.after.resources.get(action.logical_id)
         if action.action is not Action.CREATE or known is None or not known.named or resource is None:

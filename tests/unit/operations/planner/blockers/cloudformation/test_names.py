@@ -104,6 +104,14 @@ NAMED = {
         True,
     ),
     "AWS::ECR::Repository": ("RepositoryName", "shop", ["arn:aws:ecr:", ":repository/shop"], True),
+    "AWS::RDS::DBInstance": ("DBInstanceIdentifier", "orders", ["arn:aws:rds:", ":db:orders"], True),
+    "AWS::CloudWatch::CompositeAlarm": ("AlarmName", "red", ["arn:aws:cloudwatch:", ":alarm:red"], True),
+    "AWS::ElasticLoadBalancingV2::TargetGroup": (
+        *("Name", "shop", ["arn:aws:elasticloadbalancing:", ":targetgroup/shop/6d0ecf831eec9f09"]),
+        True,
+    ),
+    "AWS::IAM::ManagedPolicy": ("ManagedPolicyName", "reads", "arn:aws:iam::210987654321:policy/reads", True),
+    "AWS::OpenSearchService::Domain": ("DomainName", "orders", ["arn:aws:es:", ":domain/orders/*"], False),
     "AWS::CloudWatch::Alarm": ("AlarmName", "orders", "arn:aws:cloudwatch:eu-north-1:210987654321:alarm:orders", True),
 }
 OTHERS = {
@@ -129,7 +137,7 @@ def test_a_name_is_met_in_an_arn_of_its_own_type_alone(
     """Split by the account's and region's references, as CDK writes it, or whole."""
     if isinstance(stated, list):
         here = [{"Ref": "AWS::Region"}, ":", {"Ref": "AWS::AccountId"}]
-        stated = {"Fn::Join": ["", [stated[0], *here, stated[1]]]}
+        stated = {"Fn::Join": ["", [stated[0], *here[:2], here[2] if kept else {"Ref": "Account"}, stated[1]]]}
     reader = resource("AWS::IAM::Policy", "Delete", PolicyDocument={"Statement": {"Resource": [stated]}})
     both = [
         StackTemplate(KEY, {"Resources": {"Reader": reader} | more})
@@ -237,3 +245,23 @@ def test_a_name_made_of_a_stack_s_own_resources_is_another_one_in_each_stack() -
     changed = [StackTemplate(each.key, {"Resources": {"Target": target, "New": resource()}}) for each in stacks]
     for had in ([], stacks):
         assert not any("belongs to" in str(each) for each in plan(had, [changed[:1], changed[1:]]).refusals)
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "port", "said_so"), [(["Main"], 443, True), ([], 443, False), (["Main"], 80, False)]
+)
+def test_a_port_that_changes_hands_has_no_way_back(waits_for: list[str], port: int, said_so: bool) -> None:
+    """A rollback would give the port back while the new listener still has it."""
+
+    def listener(port: int, *after: str) -> dict[str, Any]:
+        properties = {"Port": port, "LoadBalancerArn": "arn:aws:elasticloadbalancing:eu-north-1:210987654321:lb"}
+        return {"Type": "AWS::ElasticLoadBalancingV2::Listener", "DependsOn": list(after), "Properties": properties}
+
+    before = StackTemplate(KEY, {"Resources": {"Main": listener(80)}})
+    after = {"Main": listener(port), "Redirect": listener(80 if port == 443 else 81, *waits_for)}
+    [planned] = plan([before], [[StackTemplate(KEY, {"Resources": after})]]).stacks
+    lines = [str(each) for each in planned.consequences]
+    assert (
+        any("Redirect: takes port 80 of Main, and a rollback would need it back" in each for each in lines) is said_so
+    )
+    assert bool(planned.refusals) is (port == 443 and not waits_for)
