@@ -19,7 +19,7 @@ from nova_infra.rehearsal.record import Requests
 from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.requests.sample import SampleRequest
 
-Answer = Callable[[web.BaseRequest, str], web.StreamResponse]
+Answer = Callable[[web.BaseRequest, str], web.Response]
 
 
 def rollout(percent: float = 100, minutes: int = 0) -> DeploymentConfiguration:
@@ -120,7 +120,7 @@ class Behind:
                 await runner.cleanup()
 
     def _handler(self, revision: str) -> Callable[[web.BaseRequest], Any]:
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        async def handle(request: web.BaseRequest) -> web.Response:
             if USER_HEADER in request.headers:
                 self.asked.append(request)
                 self._under_way += 1

@@ -18,7 +18,11 @@ MAKE, READ = "POST /tiny/notes", "GET /tiny/notes/{name}"
 OWN, OTHERS, RELEASES = (f"{READ} after {MAKE}{where}" for where in ("", " in another task", " in another release"))
 SAID = "requests (200 before): is it kept in one task's memory?"
 TWINS = ("tiny:2", "tiny:2")
-PATHS = {"/tiny/notes": {"post": {}}, "/tiny/notes/{name}": {"get": {}}, "/tiny/more": {"get": {}}}
+PATHS: dict[str, dict[str, dict[str, str]]] = {
+    "/tiny/notes": {"post": {}},
+    "/tiny/notes/{name}": {"get": {}},
+    "/tiny/more": {"get": {}},
+}
 
 
 def keeping(
@@ -132,7 +136,7 @@ def test_what_was_kept_so_before_is_no_fault_of_the_release(deployed: Callable[.
 
 def test_requests_of_a_file_are_read_again_as_those_of_a_document() -> None:
     answer, sent = keeping(shared=False, described=False)
-    written = [sample(*each.split(), origin="file") for each in ("POST /tiny/notes", "GET /tiny/notes/977?full=yes")]
+    written = [sample(*each, origin="file") for each in (("POST", "/tiny/notes"), ("GET", "/tiny/notes/977?full=yes"))]
     behind = Behind(answer, weights=(50, 50), revisions=TWINS)
     asked = behind.run(1, files=written)
     assert asked.answers["tiny:2"]["GET /tiny/notes/{id} after POST /tiny/notes in another task"][404] >= 3
