@@ -54,6 +54,12 @@ def read(root: Path, *arguments: str) -> str | None:
     return answer.text if answer.code == 0 else None
 
 
+def top_of(root: Path) -> Path:
+    """The top of the repository that a directory is in; the directory itself where it is in none."""
+    up = read(root, "rev-parse", "--show-cdup")
+    return (root / up).resolve() if up else root
+
+
 def why_silent(root: Path) -> str | None:
     """Why git says nothing of a directory (no repository, or another owner's), with the remedy; else None."""
     answer = run(root, "rev-parse", "--git-dir")

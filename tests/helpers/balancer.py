@@ -218,7 +218,7 @@ class World:
             self.group.targets.append(target)
             await self.balancer.start()
             try:
-                async with open_client() as client:
+                async with open_client(auto_decompress=True) as client:
                     await story(client, self.balancer.url, target)
             finally:
                 await self.balancer.stop()

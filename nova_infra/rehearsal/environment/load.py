@@ -13,7 +13,7 @@ from nova_infra.rehearsal.ecs.rollout import DeploymentConfiguration
 from nova_infra.rehearsal.ecs.service import PlayedService
 from nova_infra.rehearsal.environment.request_mix import Asked
 from nova_infra.rehearsal.environment.shapes import lost
-from nova_infra.rehearsal.load_balancer.client import open_client
+from nova_infra.rehearsal.load_balancer.client import open_client, unpacked
 from nova_infra.rehearsal.load_balancer.http2.grpc import status_for_users
 from nova_infra.rehearsal.load_balancer.network import TRANSPORT
 from nova_infra.rehearsal.load_balancer.routing import REQUEST_HEADER, USER_HEADER
@@ -149,7 +149,8 @@ class Load:
         client = self._alone if balancer.protocol in TRANSPORT else self._session
         assert client is not None, "requests follow start()"
         began, status = asyncio.get_running_loop().time(), 0
-        body, parts = b"", [("", "")]
+        body: bytes | None = b""
+        parts = [("", "")]
         try:
             async with client.request(
                 each.method,
@@ -160,10 +161,11 @@ class Load:
                 timeout=aiohttp.ClientTimeout(total=_patience(balancer.idle_seconds)),
             ) as response:
                 status = status_for_users(response.status, response.headers)
-                body, parts = await response.read(), list(response.headers.items())
+                body = unpacked(await response.read(), response.headers.get("Content-Encoding", ""))
+                parts = list(response.headers.items())
         except (aiohttp.ClientError, TimeoutError, ValueError):
             status = 0
-        answered, failed = asyncio.get_running_loop().time(), status >= 500 or not status
+        answered, failed = asyncio.get_running_loop().time(), status >= 500 or not status or body is None
         seconds = answered - began
         # The load balancer waits shorter here for a target that hangs.
         revision = balancer.sent_to.pop(number, None)

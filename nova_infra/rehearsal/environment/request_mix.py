@@ -118,7 +118,7 @@ class Asked:
         else:
             self._count(revision, operation, status)
 
-    def note_shape(self, operation: str, revision: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    def note_shape(self, operation: str, revision: str, headers: Sequence[tuple[str, str]], body: bytes | None) -> None:
         """Note the shape of a good answer."""
         self.shapes.setdefault(revision, {}).setdefault(operation, Shape()).note(headers, body)
 

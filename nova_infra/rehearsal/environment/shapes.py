@@ -15,6 +15,7 @@ from nova_infra.documents.text import counted, listed
 
 _FIELD = "the field "
 _BODY = "a body"
+_UNPACKED = "a body that browsers can unpack"
 _FEWEST = 3
 """Fewest answers of each revision that say anything."""
 _DEEPEST = 3
@@ -69,11 +70,13 @@ class Shape:
     filled: set[str] = field(default_factory=set)
     is_read: bool = True
 
-    def note(self, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        """Note an answer."""
+    def note(self, headers: Sequence[tuple[str, str]], body: bytes | None) -> None:
+        """Note an answer, whose body is None where it is not packed as its Content-Encoding says."""
         self.answers += 1
         parts, kind = _of_headers(headers)
-        self.parts.update(parts | ({_BODY} if body else set()))
+        self.parts.update(parts | ({_BODY} if body != b"" else set()) | ({_UNPACKED} if body is not None else set()))
+        if body is None:
+            return
         if kind != "application/json" and not kind.endswith("+json"):
             return
         if len(body) > _MOST_BYTES:

@@ -5,6 +5,7 @@ import contextlib
 import re
 import socket
 import sys
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,14 +32,48 @@ MOST_HEADERS = 4096
 def open_client(**options: Any) -> aiohttp.ClientSession:
     """An HTTP client that never sends a request again by itself, and reads headers of any length that AWS lets pass.
 
+    It leaves bodies as they came: see :func:`unpacked`.
+
     aiohttp repeats an idempotent request whose reused connection the server closes; neither a load balancer nor a
     user's own client would, so the repetition would hide that failure. There is no public way to switch that off.
     """
     session = aiohttp.ClientSession(
-        **{"max_line_size": _MOST_BYTES, "max_field_size": _MOST_BYTES, "max_headers": MOST_HEADERS, **options}
+        **{
+            "auto_decompress": False,
+            "max_line_size": _MOST_BYTES,
+            "max_field_size": _MOST_BYTES,
+            "max_headers": MOST_HEADERS,
+            **options,
+        }
     )
     session._retry_connection = False
     return session
+
+
+def unpacked(body: bytes, encoding: str) -> bytes | None:
+    """A body without its Content-Encoding: as it came where nothing here reads that, None where it is not packed so.
+
+    Deflate may lack zlib's frame, which browsers allow (RFC 9110, 8.4.1.2).
+    """
+    windows = {"gzip": (zlib.MAX_WBITS + 16,), "deflate": (zlib.MAX_WBITS, -zlib.MAX_WBITS)}
+    tried = windows.get(encoding.strip().lower().removeprefix("x-"), ()) if body else ()
+    found = (_unpacked(body, window) for window in tried)
+    return next((each for each in found if each is not None), None) if tried else body
+
+
+def _unpacked(body: bytes, window: int) -> bytes | None:
+    """All members of a packed body, one after the other; None where it is none, or is cut off."""
+    found = b""
+    while body:
+        unpacking = zlib.decompressobj(window)
+        try:
+            found += unpacking.decompress(body)
+        except zlib.error:
+            return None
+        if not unpacking.eof:
+            return None
+        body = unpacking.unused_data
+    return found
 
 
 async def probe(client: aiohttp.ClientSession, group: TargetGroup, target: Target) -> bool:
@@ -186,7 +221,8 @@ async def ask_task(
             allow_redirects=follow,
             timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS),
         ) as response:
-            return response.status, await response.read()
+            packed = await response.read()
+            return response.status, unpacked(packed, response.headers.get("Content-Encoding", "")) or b""
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return 0, b""
 

@@ -30,6 +30,9 @@ class Interference:
     def before(self, path: str) -> int | None:
         """What happens to a request before the task gets it.
 
+        Args:
+            path: Without its query.
+
         Returns:
             The status that stands for the task's answer; None where the task answers.
         """
@@ -39,7 +42,7 @@ class Interference:
                 return 500
             case "errors-after" if next(self._asked) > value:
                 return 500
-            case "not-found" if not path.endswith((self.health_path, _WATCHED)):
+            case "not-found" if not path.endswith((self.health_path.partition("?")[0], _WATCHED)):
                 return 404
             case "unanswered" if self._hits(value):
                 raise TimeoutError

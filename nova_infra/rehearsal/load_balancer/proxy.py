@@ -107,7 +107,6 @@ class LoadBalancer:
     async def start(self, gateway: str | None = None) -> None:
         """Listen on a free port of the loopback interface."""
         self._session = open_client(
-            auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=self.idle_timeout if self._pace.is_real else _KEEP_ALIVE_SECONDS

@@ -180,8 +180,10 @@ def baseline_of(candidate: Release, revision: str) -> Iterator[Release]:
         yield _over_itself(candidate, f"{commit[:10]}, the same as the candidate")
         return
     with scratch_directory("baseline") as directory:
-        checkout = Path(directory)
-        links = git.check_out(root, commit, checkout)
+        # All of the repository: what an app builds may be next to it there.
+        top = git.top_of(root)
+        links = git.check_out(top, commit, Path(directory))
+        checkout = Path(directory) / root.resolve().relative_to(top.resolve())
         synthesize_checkout(checkout, root, app=candidate.app)
         before, doubts = Assembly(checkout / "cdk.out"), tuple(_foreign_packages(root, checkout, commit))
         if candidate.app and _templates(before) == _templates(candidate.assembly):

@@ -106,7 +106,8 @@ def _idle_for(released: list[DeploymentRecord]) -> str:
     longest = max((each.idle_timeout for each in released), default=0.0)
     if not seen or min(seen) >= longest:
         return ""
-    return f" So do idle connections that a service closes after {min(seen):.0f} s or more, before the load balancer."
+    after = f"after {min(seen):.0f} s or more, " if min(seen) >= 1 else ""
+    return f" So do idle connections that a service closes {after}before the load balancer."
 
 
 def _not_covered(gaps: list[str]) -> list[str]:

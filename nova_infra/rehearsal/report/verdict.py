@@ -125,7 +125,9 @@ def _went_through(record: Record, drills: Sequence[DrillResult]) -> tuple[str, s
 def _to_test(record: Record, unknown: Sequence[str], few: Sequence[str]) -> str:
     """How to test what was left untested."""
     silent, again = [each for each in record.deployments if untested(record, each)], to_play(record.app)
-    if any(each.has_requests for each in silent):
+    if asked := [each for each in silent if each.has_requests]:
+        if any(each.answers and each.asked_from != "their paths" for each in asked):
+            return f"Handle those requests, or correct what names them, and play it again: {again}"
         return f"Add requests to {place_of(REQUESTS, in_project=not record.app)}, and play it again: {again}"
     if any(each.service in queue.workers for each in silent for queue in record.queues.values()):
         place = place_of(MESSAGES, in_project=not record.app)

@@ -70,7 +70,6 @@ class AwsProxy:
     async def start(self, gateway: str | None) -> None:
         """Listen on a free port of the loopback interface, and on the same one where containers find it."""
         self._session = open_client(
-            auto_decompress=False,
             skip_auto_headers=_NOT_ADDED,
             connector=aiohttp.TCPConnector(limit=0, force_close=True),
         )

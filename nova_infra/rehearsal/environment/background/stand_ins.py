@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from nova_infra.assembly import Template, resources_of_type
 from nova_infra.deployed.aws.client.receipts import Receipts
@@ -27,6 +28,7 @@ from nova_infra.rehearsal.environment.background.resources import Resource, in_o
 from nova_infra.rehearsal.tasks.definition import TaskDefinition
 
 HOME = Home("000000000000", REGION)
+_NOT_BY_PROXY = ["NO_PROXY", "no_proxy"]
 
 
 class StandIns:
@@ -160,7 +162,7 @@ class StandIns:
         }
         return replace(
             definition,
-            environment={**environment, **values, **aws},
+            environment=_past_proxies({**environment, **values, **aws}, self._reached),
             secrets={name: origin for name, origin in definition.secrets.items() if name not in values},
         )
 
@@ -282,6 +284,19 @@ class StandIns:
     def _gap(self, said: str) -> None:
         if said not in self._gaps:
             self._gaps.append(said)
+
+
+def _past_proxies(environment: dict[str, str], url: str) -> dict[str, str]:
+    """A task's variables, with this machine's address among what is asked without a proxy: only AWS knows the proxy.
+
+    A proxy that the image itself names is not seen.
+    """
+    if not any(name.upper() in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY") for name in environment):
+        return environment
+    names = [name for name in _NOT_BY_PROXY if name in environment] or _NOT_BY_PROXY
+    added = {name: f"{environment.get(name, '')},{urlsplit(url).hostname}".lstrip(",") for name in names}
+    # A star means all hosts only where it stands alone.
+    return environment | {name: value for name, value in added.items() if environment.get(name) != "*"}
 
 
 class _Anything(dict[str, Any]):

@@ -1,5 +1,7 @@
 import asyncio
+import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +27,9 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 Answer = Callable[[web.BaseRequest, str], web.Response]
+ZLIB, GZIP = zlib.compress(b"{}"), gzip.compress(b"{}", mtime=0)
+ENCODED = [("gzip", b"{}", True), ("deflate", b'{"id": 7}', True), ("br", b"{}", False), ("gzip", GZIP[:15], True)]
+ENCODED += [("gzip", 2 * GZIP, False), ("deflate", ZLIB, False), ("deflate", ZLIB[2:-4], False)]
 
 
 def rollout(percent: float = 100, minutes: int = 0) -> DeploymentConfiguration:
@@ -294,10 +299,6 @@ def test_without_file_and_document_the_paths_of_the_rule_are_asked_as_far_as_the
 def test_a_request_that_another_rule_takes_is_not_counted_as_an_answer_of_the_service() -> None:
     other = TargetGroup("other", read_target_group({}))
     behind = Behind(documented("/tiny/a"))
-
-    async def handle(_: web.BaseRequest) -> web.Response:
-        return web.Response(status=200)
-
     definition: Any = SimpleNamespace(revision="other:7", fault="", port=8080)
     other.targets.append(Target(SimpleNamespace(definition=definition, port=1), healthy=True))  # type: ignore[arg-type]
     asked = behind.run(1, taker=RoutingRule("other", 1, ("/tiny/*",), forward=[WeightedGroup(other, 1)]))
@@ -312,10 +313,17 @@ def test_a_service_with_another_name_behind_the_same_rule_takes_no_requests_of_t
     assert "tiny:2" not in asked.answers
 
 
+@pytest.mark.parametrize(("encoding", "body", "fails"), ENCODED)
+def test_a_body_that_is_not_packed_as_it_says_fails_with_any_status(encoding: str, body: bytes, fails: bool) -> None:
+    behind = Behind(lambda *_: web.Response(body=body, headers={"Content-Encoding": encoding}))
+    assert {status for each in behind.run(1).answers["tiny:1"].values() for status in each} == {200}
+    assert behind.totals["Prod"].failed == fails * behind.totals["Prod"].served
+
+
 def test_a_request_that_no_target_gets_is_counted_apart() -> None:
     nobody = RoutingRule("nobody", 1, ("/tiny/*",), forward=[WeightedGroup(TargetGroup("g", read_target_group({})), 1)])
-    asked = Behind(documented("/tiny/a")).run(1, taker=nobody)
-    assert asked.elsewhere.by_nobody == {"GET /tiny/a": {503: REQUESTS_PER_MINUTE}}
+    elsewhere = Behind(documented("/tiny/a")).run(1, taker=nobody).elsewhere
+    assert elsewhere.by_nobody == {"GET /tiny/a": {503: REQUESTS_PER_MINUTE}}
 
 
 def test_what_was_answered_before_something_changed_is_asked_again() -> None:
@@ -331,14 +339,7 @@ def test_a_rollout_without_a_canary_asks_at_the_usual_rate() -> None:
 
 def test_what_a_new_service_was_asked_is_recorded_although_nobody_knew_it_before() -> None:
     behind = Behind(documented("/tiny/a"))
-    made: dict[str, Any] = {
-        "service": "tiny",
-        "new": "tiny:1",
-        "old": None,
-        "not_asked": [],
-        "asked_from": "",
-        "poorer": [],
-    }
+    made: Any = {"service": "tiny", "new": "tiny:1", "old": None, "not_asked": [], "asked_from": "", "poorer": []}
     elsewhere = SimpleNamespace(**made, environment="Staging", baseline=False)
     behind.records = [SimpleNamespace(**made, environment="Prod", baseline=False), elsewhere]
     asked = behind.run(1)

@@ -9,7 +9,7 @@ import pytest
 from nova_infra.rehearsal.environment.shapes import Shape, lost
 
 JSON = ("Content-Type", "application/json; charset=utf-8")
-Answer = tuple[list[tuple[str, str]], bytes]
+Answer = tuple[list[tuple[str, str]], bytes | None]
 
 
 def answer(value: Any = None, *headers: tuple[str, str]) -> Answer:
@@ -55,6 +55,7 @@ SECURE, BARE = ("Set-Cookie", "sid=4; Secure; HttpOnly; Path=/"), ("Set-Cookie",
         ([answer(ITEM)] * 4, [([("Content-Type", "text/html")], b"<p>")] * 5, "the type application/json"),
         ([([JSON], b"{")] * 4, [([JSON], b"")] * 5, "a body"),
         ([answer(ITEM, CORS)] * 4, [([], b"")] * 5, "a body"),
+        ([page()] * 4, [(page()[0], None)] * 5, "a body that browsers can unpack"),
         ([([], b"fine")] * 4, [*[([], b"")] * 4, ([], b"f")], ""),
         ([([CORS], b"")] * 4, [([CORS], b"")] * 5, ""),
         ([answer({"all": [ITEM]})] * 4, [answer({"all": []})] * 5, ""),
@@ -96,6 +97,6 @@ def test_an_operation_that_is_new_lacks_nothing() -> None:
 def test_a_deep_body_is_not_read_to_its_end() -> None:
     found = shape([answer({"a": {"b": {"c": {"d": {"e": 1}}}}})])
     assert set(found.parts) == {
-        *("a body", "the type application/json"),
+        *("a body", "a body that browsers can unpack", "the type application/json"),
         *("the field a", "the field a.b", "the field a.b.c"),
     }

@@ -7,7 +7,7 @@ from nova_infra.rehearsal.load_balancer.interference import DroppedError, Interf
 
 def statuses(fault: str, path: str = "/tiny/things", count: int = 10) -> list[int | None]:
     """What a number of requests meet before the task gets them; -1 for a closed connection."""
-    interference = Interference(fault, "/health")
+    interference = Interference(fault, "/health?from=balancer")
     met: list[int | None] = []
     for _ in range(count):
         try:

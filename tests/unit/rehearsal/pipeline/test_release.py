@@ -72,6 +72,20 @@ def test_a_changed_tree_is_released_over_a_checkout_that_is_gone_afterwards(
     assert not baseline.sources.exists()
 
 
+def test_what_is_next_to_an_app_in_its_repository_is_checked_out_with_it(
+    candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]
+) -> None:
+    monkeypatch.setattr(module, "synthesize_checkout", lambda checkout, *_, **__: write_assembly(checkout / "cdk.out"))
+    (candidate.sources / "web").mkdir()
+    (candidate.sources / "web" / "Dockerfile").touch()
+    git(candidate.sources, "add", "web")
+    git(candidate.sources, "commit", "-qm", "second")
+    (candidate.sources / "web" / "changed").touch()
+    with baseline_of(replace(candidate, sources=candidate.sources / "services"), "HEAD") as baseline:
+        assert sorted(each.name for each in baseline.sources.iterdir()) == ["cdk.out", "tiny"]
+        assert [each.name for each in (baseline.sources.parent / "web").iterdir()] == ["Dockerfile"]
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_file_that_changes_nothing_of_an_app_is_no_release_over_another(
     same: bool, candidate: Release, monkeypatch: pytest.MonkeyPatch, write_assembly: Callable[..., Path]

@@ -76,6 +76,7 @@ def test_what_a_compressed_minute_cannot_show_is_reported_and_nothing_about_a_re
 @pytest.mark.parametrize(
     ("open_for", "closed_after", "said"),
     [
+        (0.4, None, " So do idle connections that a service closes before the load balancer."),
         (17.2, None, " So do idle connections that a service closes after 17 s or more, before the load balancer."),
         (60.0, None, ""),
         (5.0, 5.0, ""),

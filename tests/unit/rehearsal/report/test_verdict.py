@@ -55,20 +55,23 @@ def test_a_failed_drill_hides_nothing_that_is_wrong_without_a_drill(rehearsed: M
 
 
 @pytest.mark.parametrize(
-    ("answers", "lost"),
+    ("answers", "origin", "lost", "remedy"),
     [
-        ({"GET /shop": {404: 9}, "POST /shop": {405: 1, 404: 3}}, "GET /shop answers 404"),
-        ({"gRPC /grpc.health.v1.Health/Check": {405: 7}}, "gRPC /grpc.health.v1.Health/Check answers UNIMPLEMENTED"),
-        ({"GET /shop": {404: 9}, "POST /shop": {422: 3}}, ""),
-        ({"GET /shop": {401: 9}}, ""),
+        ({"GET /shop": {404: 9}, "POST /shop": {405: 1, 404: 3}}, "paths", "GET /shop answers 404", "Add requests to"),
+        ({"GET /shop": {404: 9}}, "files", "GET /shop answers 404", "Handle those requests, or correct what names"),
+        ({"gRPC /a.Health/Check": {405: 7}}, "paths", "gRPC /a.Health/Check answers UNIMPLEMENTED", "Add requests to"),
+        ({"GET /shop": {404: 9}, "POST /shop": {422: 3}}, "files", "", "See what stops"),
+        ({"GET /shop": {401: 9}}, "files", "", "See what stops"),
     ],
 )
 def test_a_service_that_handles_nothing_it_is_asked_was_not_tested(
-    rehearsed: Make, answers: dict[str, dict[int, int]], lost: str
+    rehearsed: Make, answers: dict[str, dict[int, int]], origin: str, lost: str, remedy: str
 ) -> None:
     record = rehearsed(1)
     record.deployments[0].answers = record.deployments[0].answers_before = answers
+    record.deployments[0].asked_from = f"their {origin}"
     said = verdict(record)
+    assert said.next_step.startswith(remedy)
     assert said.sign == ("!" if lost else "✓")
     assert (f"nothing in service-1 handles what it was asked: {lost}" in said.why) is bool(lost)
 

@@ -53,6 +53,30 @@ def test_a_task_is_told_about_itself_whatever_stands_for_aws(endpoint: str) -> N
     assert found["/stats"] == {}
 
 
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({}, {}),
+        ({"HTTPS_PROXY": "http://p:3128"}, {"NO_PROXY": "10.9.0.1", "no_proxy": "10.9.0.1"}),
+        ({"http_proxy": "http://p:3128", "no_proxy": "a.b"}, {"no_proxy": "a.b,10.9.0.1"}),
+        ({"ALL_PROXY": "http://p:3128", "NO_PROXY": "*"}, {"NO_PROXY": "*"}),
+        ({"NO_PROXY": "a.b"}, {"NO_PROXY": "a.b"}),
+    ],
+)
+def test_no_proxy_of_aws_stands_between_a_task_and_what_answers_it_here(
+    given: dict[str, str], found: dict[str, str]
+) -> None:
+    async def play() -> dict[str, str]:
+        stand_ins = StandIns(COMPRESSED, None, HOME)
+        try:
+            await stand_ins.expect([TASK], "http://127.0.0.1:4566", "http://10.9.0.1:4566")
+            return dict(stand_ins.lead(replace(definition(), environment=given)).environment)
+        finally:
+            await stand_ins.stop()
+
+    assert {key: value for key, value in asyncio.run(play()).items() if key.upper() == "NO_PROXY"} == found
+
+
 def test_a_task_is_told_of_all_its_containers_by_their_names() -> None:
     metadata = Metadata(HOME)
     init = replace(definition(), name="init", image="busybox:1")
