@@ -83,7 +83,7 @@ def build(engine: Engine, recipe: Recipe, *, tell: Callable[[str], None]) -> boo
         ImageError: It does not build.
     """
     stand_ins = _stand_ins(engine, recipe)
-    base = " ".join(image_id for _, _, image_id in stand_ins)
+    base = " ".join(f"{name.partition('/')[2]}={image_id}" for _, name, image_id in stand_ins)
     base += " and users" if _with_users(recipe, stand_ins) != _dockerfile(recipe) else ""
     if _is_there(engine, recipe, base):
         return False

@@ -23,7 +23,7 @@ from nova_infra.rehearsal.clock import COMPRESSED, REAL_TIME
 from nova_infra.rehearsal.cloudformation.intrinsics import UnresolvableError
 from nova_infra.rehearsal.delivery.definition import Pipeline
 from nova_infra.rehearsal.delivery.delivery import delivery_of
-from nova_infra.rehearsal.delivery.removed_safeguards import weakened
+from nova_infra.rehearsal.delivery.removed_safeguards import misdirected, weakened
 from nova_infra.rehearsal.delivery.schemes import chosen_protocols
 from nova_infra.rehearsal.delivery.workflows.reader import Workflow
 from nova_infra.rehearsal.dependencies.needed import engine_for, prepare_dependencies, provided, unreached
@@ -170,7 +170,7 @@ def _record(prepared: _Prepared, baseline: Release) -> Record:
     if baseline.lacks:
         record.not_rehearsed.append(f"links that point outside the baseline: {', '.join(baseline.lacks)}")
     record.not_rehearsed += unreached(config) if config is not None else []
-    record.unsafe = [*delivery.unsafe, *delivery.pipeline.unsafe]
+    record.unsafe = [*delivery.unsafe, *delivery.pipeline.unsafe, *misdirected(delivery.pipeline)]
     try:
         makefile = candidate.sources / "Makefile"
         targets = makefile.read_text(encoding="utf-8", errors="replace") if makefile.is_file() else ""

@@ -1,4 +1,4 @@
-"""Finds what a release removes from the pipeline or workflow itself: approvals, tests, environments."""
+"""Finds what a release removes from its own delivery (approvals, tests), and tests of the wrong environment."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction
 _UNNAMED = re.compile(r": \d+$")
 
 
+_OUTPUT = re.compile(r"#\{([^}.]+)\.[^}]+\}")
+_ADDRESS = re.compile(r"://\w")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _MAKES = re.compile(r"\bmake((?:[ \t]+[\w=./$\"'{}()-]+)+)")
 _CHECK = re.compile(r"(?:unit-?)?tests?|check|audit|lint|types|integration|e2e|verify|preflight|gate")
@@ -53,6 +55,36 @@ def _weakened(before: Pipeline, after: Pipeline, makefile: str) -> Iterator[str]
         said |= {*targets}
         if targets and not tests and not checks:
             yield f"nothing runs make {listed(targets, 3)} any more before {stage.name} or after it"
+
+
+def misdirected(pipeline: Pipeline) -> list[str]:
+    """Environments whose tests ask only another one for its address, a clause each.
+
+    What runs beside or before a deployment may be for another environment. A test with an address of its own, which
+    nobody here can tell apart, may be for this one.
+    """
+    deploying = [stage for stage in pipeline.stages if _deploys(stage)]
+    of = {each.namespace: stage.name for stage in deploying for each in stage.actions if isinstance(each, DeployAction)}
+    found = []
+    for stage, following in zip(deploying, [*deploying[1:], None], strict=True):
+        asked = [{of[name] for name in _asked(each) if name in of} for each in _tests(stage)]
+        builds = [each for each in stage.actions if isinstance(each, BuildAction)]
+        own = any(of.get(name) == stage.name for each in builds for name in _asked(each))
+        if own or not any(asked) or any(map(_has_address, _tests(stage))):
+            continue
+        before = f" before {following.name}" if following is not None else ""
+        others = listed(sorted(set().union(*asked)), 3)
+        found.append(f"the tests of {stage.name} ask {others}, so none tests {stage.name}{before}")
+    return found
+
+
+def _asked(test: BuildAction) -> set[str]:
+    """The namespaces of the stacks whose outputs it gets."""
+    return {name for value in test.environment.values() for name in _OUTPUT.findall(value)}
+
+
+def _has_address(test: BuildAction) -> bool:
+    return any(_ADDRESS.search(each) for each in (*test.commands, *test.environment.values()))
 
 
 def _targets_lost(before: list[Stage], after: list[Stage], makefile: str) -> set[str]:

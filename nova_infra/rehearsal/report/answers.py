@@ -57,7 +57,8 @@ def displaced_operations(elsewhere: Elsewhere) -> list[str]:
         elif own and (
             ((most := max(own, key=own.__getitem__)) >= 400 and not before) or _share(before, _direct) >= _NOTICED
         ):
-            found.append(f"{operation} reaches no service, and the load balancer answers {most} itself")
+            meant = ": is that meant?" if not before and most in (401, 403) else ""
+            found.append(f"{operation} reaches no service, and the load balancer answers {most} itself{meant}")
     return found
 
 

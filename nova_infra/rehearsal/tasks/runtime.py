@@ -231,7 +231,7 @@ class ImageRuntime(TaskRuntime):
             for known in (name, local):
                 found = await asyncio.to_thread(self.engine.image, known)
                 # One on a base that another image stands in for is as old as that image: the build knows.
-                if found is not None and not EngineImage.read(known, found).stands_in:
+                if found is not None and not EngineImage.read(known, found).stood_in:
                     return
             command = shlex.join(
                 asset_command(local, self._architecture(definition), asset)

@@ -141,7 +141,7 @@ def test_a_local_image_stands_in_for_the_base_and_another_one_makes_another_imag
     reference = "mirror.example/library/python:3.13-slim@sha256:0"
     assert f"localhost/python:3.13-slim stands in for {reference}" in lines
     assert f"--build-context={reference}=container-image://localhost/python:3.13-slim" in said.built[0]
-    said.images[RECIPE.name] = {"Labels": {"nova.built-on": "one"}}
+    said.images[RECIPE.name] = {"Labels": {"nova.built-on": "python:3.13-slim=one"}}
     said.answer()
     assert not build(PODMAN, RECIPE, tell=lambda _: None)
     said.images["localhost/python:3.13-slim"] = {"Id": "two"}
@@ -197,9 +197,9 @@ def test_a_local_image_for_another_architecture_does_not_stand_in(said: Said, im
     "image",
     one_of_each(
         [
-            {"Labels": {"nova.built-on": "one"}},
-            {"Config": {"Labels": {"nova.built-on": "one"}}},
-            {"Config": "{}", "OCIv1": {"config": {"Labels": {"nova.built-on": "one"}}}},
+            {"Labels": {"nova.built-on": "python:3.13-slim=one"}},
+            {"Config": {"Labels": {"nova.built-on": "python:3.13-slim=one"}}},
+            {"Config": "{}", "OCIv1": {"config": {"Labels": {"nova.built-on": "python:3.13-slim=one"}}}},
         ]
     ),
     ids=["podman", "docker", "buildah"],

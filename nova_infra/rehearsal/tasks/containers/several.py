@@ -299,6 +299,7 @@ def task_of(
         gaps: What turns out not to be covered is written here.
     """
     containers = [(each, image_of(each.image)) for each in (first, *beside)]
+    gaps.update(said for each, image in containers for said in image.stand_ins(each.image).items())
     owner = next(names)
     common: dict[str, Any] = {"engine": place.engine, "label": place.label, "directory": place.directory, "pace": pace}
     common["volumes"] = _volumes(containers, place, owner)

@@ -25,7 +25,7 @@ def start_error(said: str, definition: TaskDefinition, image: EngineImage, engin
     if not _OF_THE_ENGINE.search(lowered) and any(each in lowered for each in _NO_PROGRAM):
         return TaskFailedError(f"CannotStartContainerError: {program}: {_reason(said)}")
     is_user = re.search(r"unable to find (user|group)|no matching entries in (passwd|group)", lowered)
-    if image.stands_in and (is_user or "no command" in lowered):
+    if image.stood_in and (is_user or "no command" in lowered):
         return EngineError(
             f"{last_lines(said, 1)}: a local image stands in for its base, which may have "
             f"{'that user' if is_user else 'a command'}: add it to the local image, or remove that image where the "

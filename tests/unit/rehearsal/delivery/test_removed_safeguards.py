@@ -10,7 +10,7 @@ from nova_infra.rehearsal.delivery.definition import (
     Stage,
     StageAction,
 )
-from nova_infra.rehearsal.delivery.removed_safeguards import weakened
+from nova_infra.rehearsal.delivery.removed_safeguards import misdirected, weakened
 
 
 def a_test(name: str, order: int) -> StageAction:
@@ -116,3 +116,26 @@ def test_a_check_may_have_another_name_and_its_values_in_variables(place: str, s
     assert weakened(before, after) == weakened(before, verified("deploy / Verify", in_shell)) == said
     no_shell = in_shell.replace("-eo", "-neo")
     assert weakened(before, verified("deploy / Verify", no_shell)) == ["Dev is no longer tested by Verify"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        ({"URL": "#{qa.Url}"}, []),
+        ({"URL": "#{dev.Url}", "OTHER": "#{qa.Url}"}, []),  # it compares them
+        ({"URL": "#{dev.Url}", "OWN": "https://qa.example"}, []),
+        ({"URL": "https://#{dev.Host}/"}, ["the tests of Qa ask Dev, so none tests Qa before Live"]),
+        ({"COMMIT": "#{source.CommitId}"}, []),
+        ({}, []),
+    ],
+)
+def test_tests_of_one_environment_that_ask_another_are_found(asks: dict[str, str], said: list[str]) -> None:
+    def stage(name: str, after: int, environment: dict[str, str]) -> Stage:
+        test = BuildAction("E2E", after, (), ("make e2e",), environment, privileged=False, updates_pipeline=False)
+        return Stage(name, (DeployAction("Deploy", 2, name, f"{name}.json", name.lower()), test))
+
+    dev, live = stage("Dev", 3, {"URL": "#{dev.Url}"}), stage("Live", 3, {"URL": "#{live.Url}"})
+    assert misdirected(Pipeline("p", (dev, stage("Qa", 3, asks), live))) == said
+    assert misdirected(Pipeline("p", (dev, stage("Qa", 1, asks), live))) == []  # before it is deployed: it tests Dev
+    last = ["the tests of Qa ask Dev, so none tests Qa"] if said else []
+    assert misdirected(Pipeline("p", (dev, stage("Qa", 3, asks)))) == last

@@ -1,7 +1,5 @@
 import asyncio
-import gzip
 import json
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,9 +25,6 @@ from nova_infra.rehearsal.requests.files import RequestFiles
 from nova_infra.rehearsal.requests.sample import SampleRequest, sample
 
 Answer = Callable[[web.BaseRequest, str], web.Response]
-ZLIB, GZIP = zlib.compress(b"{}"), gzip.compress(b"{}", mtime=0)
-ENCODED = [("gzip", b"{}", True), ("deflate", b'{"id": 7}', True), ("br", b"{}", False), ("gzip", GZIP[:15], True)]
-ENCODED += [("gzip", 2 * GZIP, False), ("deflate", ZLIB, False), ("deflate", ZLIB[2:-4], False)]
 
 
 def rollout(percent: float = 100, minutes: int = 0) -> DeploymentConfiguration:
@@ -313,9 +308,9 @@ def test_a_service_with_another_name_behind_the_same_rule_takes_no_requests_of_t
     assert "tiny:2" not in asked.answers
 
 
-@pytest.mark.parametrize(("encoding", "body", "fails"), ENCODED)
-def test_a_body_that_is_not_packed_as_it_says_fails_with_any_status(encoding: str, body: bytes, fails: bool) -> None:
-    behind = Behind(lambda *_: web.Response(body=body, headers={"Content-Encoding": encoding}))
+@pytest.mark.parametrize(("encoding", "fails"), [("gzip", True), ("br", False)])
+def test_a_body_that_is_not_packed_as_it_says_fails_with_any_status(encoding: str, fails: bool) -> None:
+    behind = Behind(lambda *_: web.Response(body=b"{}", headers={"Content-Encoding": encoding}))
     assert {status for each in behind.run(1).answers["tiny:1"].values() for status in each} == {200}
     assert behind.totals["Prod"].failed == fails * behind.totals["Prod"].served
 

@@ -15,6 +15,7 @@ from nova_infra.rehearsal.rerouted import Elsewhere
 
 GOES = "GET / goes to search now, and answers"
 TO_BOTH = "GET / goes to search, mail now, and answers"
+REFUSED = "GET / reaches no service, and the load balancer answers"
 NOWHERE = "GET / finds no listener rule, and the load balancer answers 404 itself"
 
 
@@ -34,7 +35,10 @@ NOWHERE = "GET / finds no listener rule, and the load balancer answers 404 itsel
         ({200: 3}, {}, {301: 5, 503: 8}, "GET / reaches no service, and the load balancer answers 301 itself"),
         ({200: 3}, {}, {200: 5}, "GET / reaches no service, and the load balancer answers 200 itself"),
         ({302: 3}, {}, {301: 5}, ""),
-        ({}, {}, {403: 5}, "GET / reaches no service, and the load balancer answers 403 itself"),  # a firewall's rule
+        ({}, {}, {403: 5}, f"{REFUSED} 403 itself: is that meant?"),  # a firewall's rule
+        ({}, {}, {401: 5}, f"{REFUSED} 401 itself: is that meant?"),
+        ({}, {}, {400: 5}, f"{REFUSED} 400 itself"),
+        ({200: 3}, {}, {403: 5}, f"{REFUSED} 403 itself"),
         ({}, {}, {302: 5}, ""),  # a login before a new page
         ({}, {}, {302: 5, 403: 1}, ""),
         ({403: 3}, {}, {403: 5}, ""),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nova_infra.rehearsal.delivery.definition import ApprovalAction, BuildAction, DeployAction, Pipeline, Stage
+from nova_infra.rehearsal.delivery.removed_safeguards import misdirected
 from nova_infra.rehearsal.delivery.workflows.jobs import combinations
 from nova_infra.rehearsal.delivery.workflows.language.syntax import WorkflowError
 from nova_infra.rehearsal.delivery.workflows.reader import DoomedAction, Workflow, read_workflow
@@ -100,6 +101,19 @@ def read(*changes: tuple[str, str], branch: str = "trunk") -> Workflow:
 
 def stages(workflow: Workflow) -> dict[str, Stage]:
     return {each.name: each for each in workflow.pipeline.stages}
+
+
+def test_a_test_that_asks_another_environment_tests_nothing_of_its_own() -> None:
+    job = """  try-live:
+    needs: [deploy-lab, deploy-live]
+    runs-on: x
+    steps:
+      - uses: actions/checkout@v7
+      - run: make e2e BASE_URL=${{ needs.deploy-lab.outputs.url }}
+  measure:
+"""
+    assert misdirected(read().pipeline) == []
+    assert misdirected(read(("  measure:\n", job)).pipeline) == ["the tests of Live ask Lab, so none tests Live"]
 
 
 def test_jobs_become_stages_in_the_order_of_needs() -> None:

@@ -46,6 +46,18 @@ def status(port: int) -> int:
         return error.code
 
 
+def test_an_image_that_one_of_this_machine_stands_in_for_is_noted(
+    run: Run, define: Define, engine: Engine, image: str, rehearsal: tuple[object, ImageRuntime]
+) -> None:
+    wanted = f"stood-in:{image.rpartition(':')[2]}"
+    engine.run("tag", image, f"localhost/{wanted}")
+    try:
+        assert run(define(image=wanted))[1] == ""
+    finally:
+        engine.run("rmi", f"localhost/{wanted}")
+    assert [*rehearsal[1].gaps] == [wanted]
+
+
 def play(run: Run, task: TaskDefinition) -> tuple[int, str]:
     """The answer of a task that starts, and why it ended."""
     answers = [0]
