@@ -20,12 +20,14 @@ command -v podman >/dev/null || exit 0 # Docker needs nothing, and without an en
 
 # crun does not know version 1 of control groups, and some kernels let nobody raise a limit above the shell's.
 settings=${TMPDIR:-/tmp}/nova-ci-containers.conf
-cat >"$settings" <<'CONF'
+written=$(mktemp "$settings.XXXXXX") # Whole at once: another shell may read it meanwhile.
+cat >"$written" <<'CONF'
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
 [engine]
 CONF
-command -v runc >/dev/null && echo 'runtime = "runc"' >>"$settings"
+if command -v runc >/dev/null; then echo 'runtime = "runc"' >>"$written"; fi
+mv "$written" "$settings"
 export CONTAINERS_CONF=$settings
 echo "export CONTAINERS_CONF=$settings"
 

@@ -78,7 +78,7 @@ class Meanwhile:
             usual = 1000 * usual_seconds(self.before[slow[-1][1]])
             yield (
                 f"while {self.what} ran, {revision} took {seconds:.1f} s to answer {operation} ({usual:.0f} ms "
-                "before): does the command lock a table?"
+                "before), as if the command locked a table"
             )
         for (operation, revision), answers in self._answers.items():
             failed = sum(each for _, each in answers)
