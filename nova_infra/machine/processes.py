@@ -63,7 +63,8 @@ def run_to_end(
             _, said = process.communicate()
         except BaseException:
             family = _descendants(process.pid)
-            _send(signal.SIGTERM, [psutil.Process(process.pid), *family])
+            process.terminate()  # nothing where it has ended already
+            _send(signal.SIGTERM, family)
             _, stubborn = psutil.wait_procs(family, timeout=_GRACE_SECONDS)
             process.kill()
             _send(signal.SIGKILL, stubborn)

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from nova_infra.machine.processes import Process, start_process
+from nova_infra.machine.processes import Process, run_to_end, start_process
 
 FAMILY = "sleep 300 & echo $!; wait"
 STUBBORN = "trap '' TERM; echo $$; while :; do sleep 0.1; done"
@@ -175,3 +175,21 @@ def test_what_has_slipped_away_is_found_by_its_mark_when_the_last_block_ends() -
     assert alive == "1"
     with contextlib.suppress(psutil.NoSuchProcess):
         assert asyncio.run(ends(psutil.Process(int(pid))))
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_an_interruption_ends_a_program_or_comes_after_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    began: list[subprocess.Popen[str]] = []
+
+    def interrupted(process: subprocess.Popen[str]) -> None:
+        began.append(process)
+        if ended:
+            process.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(["sh", "-c", "exit 3" if ended else "sleep 300 & wait"], directory=tmp_path)
+    assert began[0].returncode in ((3,) if ended else (-signal.SIGTERM, -signal.SIGKILL))
