@@ -117,10 +117,20 @@ GRANTS: dict[str, dict[str, Any]] = {
     "images of another platform": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/other/*"),
     "images of a name that begins alike": allow("ecr:PutImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova*"),
     "images removed": allow("ecr:BatchDeleteImage", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
-    "tags that move": allow("ecr:PutImageTagMutability", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*"),
+    "other tags that move": allow("ecr:PutImageTagMutability", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/other/*"),
     "a parameter that may be a secret": allow("ssm:GetParameter", f"arn:aws:ssm:us-east-1:{TOOLS}:parameter/login"),
     "images that are replicated": allow("ecr:PutReplicationConfiguration"),
 }
+
+
+def test_whether_tags_move_is_the_work_of_the_job_that_sets_policies_alone() -> None:
+    moves = allow("ecr:PutImageTagMutability", f"arn:aws:ecr:us-east-1:{TOOLS}:repository/nova/*")
+    for template, account, is_work in (
+        *((environment(), DEV, False), (images(), TOOLS, False)),
+        *((images("-early"), TOOLS, False), (repositories(), TOOLS, True)),
+    ):
+        grant(template, moves, role="Job")
+        assert (found(template, account) == []) is is_work
 
 
 @pytest.mark.parametrize("added", GRANTS.values(), ids=GRANTS.keys())
