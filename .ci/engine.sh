@@ -18,9 +18,10 @@ if ! docker info >/dev/null 2>&1 && [[ $(id -u) == 0 && -f /etc/debian_version ]
 fi
 command -v podman >/dev/null || exit 0 # Docker needs nothing, and without an engine services run from their sources.
 
+# The file is replaced as a whole: two shells that start an engine at the same time would write it twice.
 # crun does not know version 1 of control groups, and some kernels let nobody raise a limit above the shell's.
 settings=${TMPDIR:-/tmp}/nova-ci-containers.conf
-written=$(mktemp "$settings.XXXXXX") # Whole at once: another shell may read it meanwhile.
+written=$(mktemp "$settings.XXXXXX")
 cat >"$written" <<'CONF'
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]

@@ -208,7 +208,7 @@ def free_port() -> int:
 
 @pytest.mark.parametrize("both", [False, True])
 def test_a_program_in_a_container_asks_a_name_itself(both: bool) -> None:
-    """Several services have the same port: they are told apart by the host that a client asks."""
+    """Services that share a port are distinguished by the Host header of the request."""
     port, gaps = free_port(), list[str]()
     more = {"Way": FROM_SHOP}
     if both:

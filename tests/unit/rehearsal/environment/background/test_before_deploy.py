@@ -90,6 +90,7 @@ def test_users_whom_its_lock_keeps_waiting_are_noted(
     monkeypatch.setattr("os.getloadavg", lambda: (0.0, 0.0, 0.0))
     record, table = Record("pipe", "two", "one", []), sources / "table"
     table.touch()
+    # The migration's own duration: users have to wait for several seconds, and nothing tells a program when they do.
     locks = f"import fcntl, time; f = open({str(table)!r}); fcntl.flock(f, fcntl.LOCK_EX); time.sleep(3.5)"
     command = {"Cluster": "prod", "Container": "app", "Command": [sys.executable, "-c", locks]}
     properties = {**command, "Family": "prod-tiny", "Key": "two"}
